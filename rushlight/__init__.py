@@ -197,7 +197,7 @@ _LAZY_NAMES = {
          "sparse_csc_tensor", "sparse_csr_tensor"), "rushlight.sparse.construction",
     ),
     **dict.fromkeys(
-        ("dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"), "rushlight.sparse.of_torch"
+        ("dsmm", "hsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"), "rushlight.sparse.of_torch"
     ),
     **dict.fromkeys(
         ("dequantize", "int_repr", "per_channel_affine", "per_channel_affine_float_qparams",

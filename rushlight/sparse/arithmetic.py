@@ -89,12 +89,10 @@ def _into_dense(x, y, alpha):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     y = as_coo(y)
     if x.shape != y.sizes:
-        try:
-            x = x.expand(y.sizes)
-        except RuntimeError:
-            raise ShapeError(
-                f"add: expected 'other' {list(y.sizes)} to have the size of 'self' {list(x.shape)}"
-            ) from None
+        raise ShapeError(
+            "add: expected 'self' and 'other' to have same size, but self has size "
+            f"{list(x.shape)} while other has size {list(y.sizes)}: the operands do not broadcast"
+        )
     dtype = rushlight.result_type(x, y.stored)
     values = _times(y.stored.to(dtype), alpha)
     if not count(y):

@@ -9,10 +9,9 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import check_result
-from rushlight.composite import Composite
+from rushlight.composite import Composite, is_elementwise
 from rushlight.errors import GraphError, LayoutError
 from rushlight.notices import warn_once
-from rushlight.ops.core.definition import OPS
 from rushlight.ops.tensor.memory_format import layout as layout_type
 from rushlight.ops.tensor.memory_format import (
     sparse_bsc,
@@ -145,9 +144,9 @@ class SparseTensor(Composite, intercepts=False):
             check_result(dense, found, name)  # copy_ itself casts any dtype
             return dense.copy_(found)
         out = kwargs.get("out") if kwargs else None
+        rest = {key: value for key, value in (kwargs or {}).items() if key != "out"}
         if out is None:
-            return super().__torch_function__(func, types, args, kwargs)
-        rest = {key: value for key, value in kwargs.items() if key != "out"}
+            return super().__torch_function__(func, types, args, rest)
         if cls.first((*args, *rest.values())) is None:
             return SOURCES[name](*args, **kwargs) if name in SOURCES else out.refuse(name)
         found = super().__torch_function__(func, types, args, rest)
@@ -176,6 +175,8 @@ class SparseTensor(Composite, intercepts=False):
 
     @property
     def nbytes(self):
+        if self.form is not sparse_coo:
+            return prod(self.sizes) * self.stored.element_size()
         raise RuntimeError(
             "nbytes is not defined for sparse tensors.  If you want the size of the constituent "
             "tensors, add the nbytes of the indices and values.  If you want the size of the  "
@@ -302,10 +303,15 @@ def cast_into(x, dtype, name):
 _TURNS = ("t_", "transpose_", "swapaxes_", "swapdims_")
 
 
-def _in_place(name, call):
+def _in_place(name, call, elementwise=False):
     """The method ``name``, which replaces a tensor by the result of ``call``."""
 
     def written(self, *args, **named):
+        if elementwise:
+            if self.form is sparse_coo and not self.merged:
+                raise RuntimeError(f"{name} requires coalesced input")
+            with mode.no_grad():  # the dense method refuses what it cannot write
+                getattr(self.stored.detach().reshape(-1)[:0].clone(), name)(*args, **named)
         found = call(self, *args, **named)
         if not isinstance(found, SparseTensor):
             refuse(name, self)
@@ -322,10 +328,10 @@ def _in_place(name, call):
 
 def bind_in_place():
     """Give the class the in-place methods of elementwise operations, which apply to the values."""
-    for name, op in OPS.items():
-        if op.kind == "elementwise" and name not in RULES and hasattr(Tensor, name + "_"):
-            call = getattr(Tensor, name, op.call)
-            setattr(SparseTensor, name + "_", _in_place(name + "_", call))
+    for name in [n[:-1] for n in vars(Tensor) if n[-1] == "_" != n[0]]:  # also aliases
+        call = getattr(Tensor, name, None)
+        if name not in RULES and call is not None and is_elementwise(call, name):
+            setattr(SparseTensor, name + "_", _in_place(name + "_", call, True))
 
 
 def is_layout(x):

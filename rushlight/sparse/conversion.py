@@ -9,9 +9,10 @@ from rushlight.autograd.tape import widened
 from rushlight.device import CPU
 from rushlight.device_array import to_host
 from rushlight.dtype import bool as bool_
+from rushlight.dtype import int64
 from rushlight.errors import ShapeError
 from rushlight.ops.core.outputs import refuse_gradients
-from rushlight.ops.tensor.memory_format import sparse_coo, strided
+from rushlight.ops.tensor.memory_format import sparse_coo, sparse_csc, sparse_csr, strided
 from rushlight.remote import device_of
 from rushlight.shapes import flag, sizes
 from rushlight.sparse.container import (
@@ -187,8 +188,6 @@ def _starts(rows, n):
 
 def _blocks(x, layout, blocksize):
     """Return the COO matrix ``x`` in a layout of blocks: those that hold an index of ``x``."""
-    if blocksize is None:
-        raise RuntimeError(f"to_sparse: {layout} needs blocksize=(rows, columns)")
     high, wide = blocksize
     rows, columns = x.sizes[:2]
     if high < 1 or wide < 1 or rows % high or columns % wide:
@@ -216,6 +215,7 @@ def dense_to_sparse(x, sparse_dim, layout, blocksize, dense_dim):
     """``x.to_sparse(...)`` of a dense tensor."""
     if layout is strided:
         return x
+    check_options(x, layout or sparse_coo, blocksize)
     n = x.ndim
     if layout is not None and layout is not sparse_coo:
         kept = n - (dense_dim or 0)
@@ -259,6 +259,16 @@ def _batch_to_sparse(x, dims, layout, blocksize, dense_dim):
     return compressed(layout, pattern, joined([m.stored for m in found]), tuple(x.shape))
 
 
+def check_options(x, layout, blocksize):
+    """Raise unless ``to_sparse`` got a block size if and only if ``layout`` has blocks."""
+    if (blocksize is not None) is not (layout in BLOCKED):
+        raise RuntimeError(
+            f"to_sparse: conversion from {in_words(x.layout)} to {in_words(layout)} "
+            f"{'without' if blocksize is None else 'with'} blocksize argument given is not "
+            "supported"
+        )
+
+
 @rule
 def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
     if is_layout(sparse_dim):
@@ -269,6 +279,12 @@ def to_sparse(self, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=N
             "!=self.sparse_dim() is not supported"
         )
     layout = layout or sparse_coo
+    check_options(self, layout, blocksize)
+    if dense_dim is not None:
+        raise RuntimeError(
+            f"to_sparse: conversion from {in_words(self.form)} to {in_words(layout)} with "
+            "dense_dim argument given is not supported: the tensor has its dense dims"
+        )
     if layout is self.form and (layout not in BLOCKED or blocksize in (None, _blocksize(self))):
         return self
     batched = self.form is not sparse_coo and self.pattern[0].ndim > 1
@@ -307,8 +323,11 @@ def _blocksize(x):
 def _to(layout_name):
     def convert(self, *args, dense_dim=None, blocksize=None):
         layout = getattr(rushlight, layout_name)
-        size = args[0] if args and isinstance(args[0], (tuple, list)) else blocksize
-        return self.to_sparse(layout=layout, blocksize=size and tuple(size))
+        size = args[0] if args and layout in BLOCKED else blocksize
+        if size is not None:
+            size = (size, size) if isinstance(size, int) else tuple(size)
+        options = {} if dense_dim is None else {"dense_dim": dense_dim}
+        return self.to_sparse(layout=layout, blocksize=size, **options)
 
     return convert
 
@@ -373,20 +392,29 @@ def mask(x, pattern):
             f"sparse_mask(): operands have incompatible sizes; self has size {list(x.shape)} but "
             f"mask has size {list(pattern.sizes)}"
         )
+    if x is pattern:
+        return x
     if pattern.form is not sparse_coo:
-        if pattern.form in BLOCKED:
-            refuse("sparse_mask", pattern)
-        ordered = pattern.with_values(from_array(np.arange(pattern.stored.shape[0])))
-        entries = as_coo(ordered)
-        found = mask(x, entries)
+        batch = pattern.pattern[0].ndim - 1
+        lead = pattern.stored.shape[: batch + (3 if pattern.form in BLOCKED else 1)]
+        numbers = from_array(np.arange(prod(lead)).reshape(lead))
+        entries = as_coo(pattern.with_values(numbers))
+        entries.sizes = pattern.sizes
+        found = mask(x, entries).stored
         back = from_array(np.argsort(entries.stored._array, kind="stable"))
-        return pattern.with_values(found.stored[back])
+        return pattern.with_values(found[back].reshape((*lead, *found.shape[1:])))
     if not isinstance(x, SparseTensor):
         d = count(pattern)
         values = taken(x, pattern.pattern[0]) if d else x.reshape((1, *x.shape)).expand(
             (coordinates(pattern).shape[1], *x.shape))  # fmt: skip
         return pattern.with_values(values)
     x = as_coo(x).coalesce()
+    if count(x) != count(pattern):
+        raise ShapeError(
+            "sparse_mask(): the number of sparse dimensions in `self` should match that of the "
+            f"`mask`. Got `self.sparse_dim() == {count(x)}` != `mask.sparse_dim() == "
+            f"{count(pattern)}`."
+        )
     found, at = matches(pattern, x)
     if not len(coordinates(x)[0] if count(x) else x.stored):
         values = x.stored.new_zeros((len(found), *x.stored.shape[1:]))
@@ -485,17 +513,42 @@ def dense_dim(self):
 
 def empty(x, size=None, sparse=None):
     """Return a tensor of zeros of ``x``'s dtype and layout, which stores no element."""
-    size = x.sizes if size is None else tuple(sizes((tuple(size),), "empty"))
-    d = (count(x) if size == x.sizes else len(size)) if sparse is None else sparse
-    dtype = x.stored.detach()
-    if x.form is not sparse_coo:
-        if len(size) != 2:
-            refuse(f"zeros of the size {list(size)}", x)
-        none = coo(from_array(np.zeros((2, 0), np.int64)), dtype.new_zeros(0), size, True)
-        shape = _blocksize(x) if x.form in BLOCKED else None
-        return indexed_as(as_layout(none, x.form, shape), x)
-    values_ = dtype.new_zeros((0, *size[d:]))
-    return coo(from_array(np.zeros((d, 0), np.int64)), values_, size, True)
+    given = size is not None
+    size = tuple(sizes((tuple(size),), "empty")) if given else x.sizes
+    none = x.stored.detach().reshape(-1)[:0]
+    if x.form is sparse_coo:
+        d = (len(size) if given else count(x)) if sparse is None else sparse
+        return without_elements(sparse_coo, size, none, dense=len(size) - d)
+    block = _blocksize(x) if x.form in BLOCKED else ()
+    dense = 0 if given else RULES["dense_dim"](x)
+    return without_elements(x.form, size, none, dense, block, x.pattern[0].dtype)
+
+
+def without_elements(layout, size, none, dense=0, block=(), index=int64):
+    """Return a tensor of ``layout`` that stores no element; ``none`` is a tensor of no element.
+
+    Args:
+        dense: The number of dense dims, which come last.
+        block: The size of the blocks of a layout of blocks.
+        index: The dtype of the indices of a compressed layout.
+    """
+    d = len(size) - dense
+    if layout is sparse_coo:
+        at = from_array(np.zeros((d, 0), np.int64))
+        return coo(at, none.new_zeros((0, *size[d:])), size, True)
+    batch = tuple(size[: d - 2])
+    if d < 2 or (batch and block):
+        raise RuntimeError(
+            "torch.empty: Only batched sparse compressed (non-block) tensors are supported, but "
+            f"got size {list(size)}"
+        )
+    if layout in BLOCKED and not block:
+        raise RuntimeError(f"torch.empty: a tensor of layout {layout} needs the size of its blocks")
+    n = size[d - 2 if layout in BY_ROW else d - 1]
+    n //= block[0 if layout in BY_ROW else 1] if block else 1
+    starts = rushlight.zeros((*batch, n + 1), dtype=index)
+    inner = rushlight.zeros((*batch, 0), dtype=index)
+    return compressed(layout, (starts, inner), none.new_zeros((*batch, 0, *block, *size[d:])), size)
 
 
 @rule
@@ -530,10 +583,50 @@ def sparse_resize_(self, size, sparse_dim, dense_dim):
 
 
 @rule
+def resize_(self, *size, memory_format=None):
+    if self.form is sparse_coo:
+        refuse("resize_", self)
+    size = tuple(sizes(size, "resize_"))
+    if self.form not in (sparse_csr, sparse_csc) or len(size) != len(self.sizes):
+        refuse(f"resize_ to {list(size)}", self)
+    k = len(size) - RULES["dense_dim"](self)
+    if size[: k - 2] + size[k:] != self.sizes[: k - 2] + self.sizes[k:]:
+        refuse(f"resize_ to {list(size)}, which has another batch or other dense dims", self)
+    outer, across = (k - 2, k - 1) if self.form in BY_ROW else (k - 1, k - 2)
+    if size[across] < self.sizes[across]:
+        raise RuntimeError(
+            "torch.resize_: Resizing columns of sparse CSR tensors to a smaller value is not "
+            f"supported. The original number of columns is {self.sizes[across]} while the "
+            f"requested new number of columns is {size[across]}."
+        )
+    starts, n = self.pattern[0], size[outer] - self.sizes[outer]
+    if n < 0 and self.stored.shape[k - 2]:
+        refuse(f"resize_ to {list(size)}, which drops rows of the compressed dim", self)
+    more = starts[..., -1:].expand((*starts.shape[:-1], max(n, 0)))
+    starts = rushlight.cat([starts[..., : size[outer] + 1], more], -1)
+    self.pattern, self.sizes = (starts, self.pattern[1]), size
+    return self
+
+
+@rule
+def resize_as_sparse_(self, other):
+    if other.layout is not self.form:
+        raise RuntimeError(
+            "resize_as_sparse_: self and src must have the same layout, but got: self "
+            f"({in_words(self.form)}) and source ({in_words(other.layout)})"
+        )
+    if self.form is not sparse_coo:
+        refuse("resize_as_sparse_", self)
+    return sparse_resize_(self, other.sizes, count(other), len(other.sizes) - count(other))
+
+
+@rule
 def resize_as_(self, other, memory_format=None):
+    if self.form is not sparse_coo and other.layout is self.form:
+        return resize_(self, other.sizes)
     require_coo("resize_as_", self)
     require_coo("resize_as_", other)
-    return sparse_resize_(self, other.sizes, count(other), len(other.sizes) - count(other))
+    return resize_as_sparse_(self, other)
 
 
 @rule

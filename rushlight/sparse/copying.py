@@ -12,7 +12,7 @@ from rushlight.ops.tensor.memory_format import (
     strided,
 )
 from rushlight.sparse.container import RULES, SOURCES, SparseTensor, in_words, refuse, rule
-from rushlight.sparse.conversion import empty
+from rushlight.sparse.conversion import empty, without_elements
 from rushlight.tensor import Size, Tensor
 
 __all__: list[str] = []  # the rules are found by name
@@ -81,16 +81,13 @@ def copy_(self, src, non_blocking=False):
     return self.become(clone(src).to(self.dtype))
 
 
-def _zeros(input, dtype, layout, requires_grad):
-    if layout is strided:
-        found = rushlight.zeros(input.sizes, dtype=dtype or input.dtype)
-        return found.requires_grad_(requires_grad)
-    found = empty(input)
-    if dtype is not None:
-        found = found.with_values(found.stored.to(dtype))
-    if layout is not None and layout is not found.form:
-        found = found.to_sparse(layout=layout)
-    return found.requires_grad_() if requires_grad else found
+def _check_layout(input, layout):
+    """Raise if a tensor made like ``input``, of a compressed layout, would have another one."""
+    if layout not in (None, input.form):
+        raise RuntimeError(
+            "empty_like with different sparse layout is not supported (self is "
+            f"{in_words(input.form)} but you requested {in_words(layout)})"
+        )
 
 
 @rule
@@ -98,13 +95,27 @@ def zeros_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
     memory_format=None,
 ):  # fmt: skip
-    if layout is not strided:
-        plain = () if input.form is sparse_coo else (contiguous_format,)
-        _refuse_format("empty_like or zeros_like", memory_format, (None, *plain))
-    return _zeros(input, dtype, layout, requires_grad)
+    dtype = dtype or input.dtype
+    if layout is strided:
+        if input.form is not sparse_coo:
+            _check_layout(input, layout)
+        return rushlight.zeros(input.sizes, dtype=dtype, requires_grad=requires_grad)
+    if input.form is sparse_coo:
+        _refuse_format("empty_like or zeros_like", memory_format)
+    if layout in (None, input.form):
+        found = empty(input)
+        found = found.with_values(found.stored.to(dtype))
+    else:
+        found = without_elements(layout, input.sizes, rushlight.zeros(0, dtype=dtype))
+    return found.requires_grad_() if requires_grad else found
 
 
-rule(zeros_like, name="empty_like")
+@rule
+def empty_like(input, **options):
+    if input.form is sparse_coo:
+        return zeros_like(input, **options)
+    _refuse_format("empty_like", options.get("memory_format"), (None, contiguous_format))
+    return full_like(input, 0, **options)
 
 
 @rule
@@ -114,11 +125,7 @@ def full_like(
 ):  # fmt: skip
     if input.form is sparse_coo:  # PyTorch fills the values of compressed layouts only
         refuse("full_like", input)
-    if layout not in (None, input.layout):
-        raise RuntimeError(
-            "empty_like with different sparse layout is not supported (self is "
-            f"{in_words(input.layout)} but you requested {in_words(layout)})"
-        )
+    _check_layout(input, layout)
     values = rushlight.full_like(input.stored.detach(), fill_value, dtype=dtype)
     found = input.with_values(values)
     found.pattern = tuple([t.clone() for t in found.pattern])
@@ -263,6 +270,11 @@ def stride(self, dim=None):
     return (0,) * len(self.sizes) if dim is None else 0
 
 
+@rule
+def storage_offset(self):
+    return 0
+
+
 def _refused(name, error, message):
     def refused(self, *args, **named):
         raise error(message.format(in_words(self.form)))
@@ -279,7 +291,7 @@ for _name in ("storage", "untyped_storage"):
     _refused(_name, NotImplementedError, "Cannot access storage of {}TensorImpl")
 _refused("register_post_accumulate_grad_hook", LayoutError,
          "a sparse tensor has no register_post_accumulate_grad_hook; use its values()")  # fmt: skip
-for _name in ("reshape", "flatten", "view_as"):
+for _name in ("reshape", "view_as"):
     _refused(_name, LayoutError, f"{_name} is not implemented for sparse tensors; convert with "
              ".to_dense() first")  # fmt: skip
 

@@ -6,7 +6,15 @@ import rushlight
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.tensor.memory_format import sparse_coo, sparse_csc, sparse_csr
 from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
-from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, mask, places
+from rushlight.sparse.conversion import (
+    as_coo,
+    as_layout,
+    coordinates,
+    count,
+    mask,
+    places,
+    require_coo,
+)
 from rushlight.sparse.products import product, sampled
 from rushlight.sparse.shape import joined_rows, t
 from rushlight.tensor import from_array
@@ -64,7 +72,7 @@ def matrix_product(name, x, y):
     _check_matrix(name, y)
     if isinstance(x, SparseTensor) and isinstance(y, SparseTensor):
         found = _times_sparse(as_coo(x), as_coo(y), name)
-        return found if x.form is sparse_coo else as_layout(found, _product_layout(x))
+        return found if x.form is sparse_coo else as_layout(found, sparse_csr)
     if isinstance(x, SparseTensor):
         return _times_dense(as_coo(x), y, name)
     if not isinstance(y, SparseTensor):
@@ -75,10 +83,6 @@ def matrix_product(name, x, y):
             f"{y.sizes[0]}x{y.sizes[1]})"
         )
     return _times_dense(t(as_coo(y)), x.t(), name).t()
-
-
-def _product_layout(x):
-    return x.form if x.form in (sparse_csr, sparse_csc) else sparse_csr
 
 
 @rule
@@ -153,6 +157,8 @@ def add_to_product(name, input, mat1, mat2, beta, alpha):
     if not isinstance(input, SparseTensor) and isinstance(found, SparseTensor):
         found = found.to_dense()
     found = found if alpha == 1 else found * alpha
+    if isinstance(input, SparseTensor) and sparse_coo not in (input.form, found.form):
+        found = as_layout(as_coo(found), input.form, tuple(input.stored.shape[1:3]))
     if beta == 0:
         return found
     input = input if beta == 1 else input * beta
@@ -233,6 +239,7 @@ def sspaddmm(input, mat1, mat2, *, beta=1, alpha=1):
 
 def _joined(x, y):
     """x + y with the elements of both, not yet coalesced."""
+    require_coo("sspaddmm", x)
     if x.sizes != y.sizes:
         raise ShapeError(f"sspaddmm: input {x.sizes} and the product {y.sizes} differ")
     indices = np.concatenate([coordinates(x), coordinates(y)], 1)

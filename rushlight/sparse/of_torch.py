@@ -6,7 +6,7 @@ from rushlight.sparse.container import RULES, SparseTensor
 from rushlight.sparse.conversion import require_coo
 from rushlight.sparse.outputs import write_out
 
-__all__ = ["dsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"]
+__all__ = ["dsmm", "hsmm", "hspmm", "saddmm", "smm", "spmm", "sspaddmm"]
 
 
 def _check(name, x):
@@ -51,6 +51,9 @@ def hspmm(mat1, mat2, *, out=None):
     _check("hspmm", mat1)
     found = RULES["hspmm"](mat1, mat2)
     return found if out is None else write_out(out, found, "hspmm")
+
+
+hsmm = hspmm
 
 
 def sspaddmm(input, mat1, mat2, *, beta=1, alpha=1):

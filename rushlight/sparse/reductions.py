@@ -9,7 +9,7 @@ import rushlight
 from rushlight import shapes
 from rushlight.dtype import int64
 from rushlight.ops.tensor.memory_format import sparse_coo
-from rushlight.sparse.container import SparseTensor, coo, order_of, refuse, rule
+from rushlight.sparse.container import BLOCKED, SparseTensor, coo, order_of, refuse, rule
 from rushlight.sparse.conversion import as_coo, as_layout, coordinates, count, sum_groups
 from rushlight.tensor import from_array
 
@@ -25,6 +25,8 @@ def sum_of(input, dim=None, keepdim=False, *, dtype=None):
             raise RuntimeError(
                 "reduction operations on CSR tensors with keepdim=False is unsupported"
             )
+        if input.form in BLOCKED:
+            refuse("sum along some dims", input)
         return as_layout(total(as_coo(input), dim, True, dtype), input.form)
     return total(as_coo(input), dim, keepdim, dtype)
 
@@ -52,7 +54,7 @@ def total(x, dim=None, keepdim=False, dtype=None):
         indices = np.ascontiguousarray(indices[left])
         size = tuple([m for k, m in enumerate(x.sizes) if k not in gone])
     if len(left) == d:
-        return coo(x.pattern[0], values, size, x.merged)
+        return coo(x.pattern[0], values, size, x.merged).coalesce()
     return coo(from_array(indices), values, size).coalesce()
 
 
@@ -65,18 +67,27 @@ def any(input, dim=None, keepdim=False):
 
 @rule
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
-    if dim is not None and tuple(shapes.dims(dim, len(input.sizes), "norm")) != tuple(
-        range(len(input.sizes))
-    ):
-        refuse("norm over some dims", input)
-    if p not in (None, "fro") and (isinstance(p, str) or p < 0):
+    n = len(input.sizes)
+    if dim is not None and len(shapes.dims(dim, n, "norm")) not in (0, n):
+        raise RuntimeError(
+            "norm_sparse currently only supports full reductions, so 'dim' must either be empty or "
+            f"contain all dimensions of the input; got {dim}"
+        )
+    if p not in (None, "fro") and (isinstance(p, str) or p < 0):  # a negative p minds each 0
         refuse(f"norm of order {p}", input)
+    if dtype is not None:
+        if p == "fro":
+            raise ValueError("norm: dtype argument is not supported in frobenius norm")
+        raise RuntimeError("norm_sparse currently does not support 'dtype' argument")
+    if keepdim:
+        raise RuntimeError("norm_sparse currently does not support keepdim=True")
     x = input.coalesce() if input.form is sparse_coo else input
-    values = x.stored.reshape(-1)
-    if not values.numel():
-        values = values.new_zeros(1)
-    found = rushlight.norm(values, 2 if p in (None, "fro") else p, dtype=dtype)
-    return found.reshape((1,) * len(input.sizes)) if keepdim else found
+    return rushlight.norm(x.stored.reshape(-1), 2 if p in (None, "fro") else p)
+
+
+@rule
+def dist(input, other, p=2):
+    return norm(input - other, p)
 
 
 # Softmax ----------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def t(input):
 @rule
 def permute(input, *spread, dims=None):
     given = spread if dims is None else dims
-    given = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    given = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list, range)) else given
     n = len(input.sizes)
     order = [shapes.dim(k, n, "permute") for k in given]
     if sorted(order) != list(range(n)):
@@ -94,12 +94,57 @@ def _permuted(x, order, name):
     return coo(from_array(indices), values, size, x.merged and order[:d] == list(range(d)))
 
 
-for _name in ("T", "mT"):
-    setattr(SparseTensor, _name, property(lambda self: transpose(self, -2, -1)))
+def _turned(name, counts, words):
+    """Define the property ``name``, which turns matrices, for tensors of ``counts`` dims."""
+
+    def get(self):
+        n = len(self.sizes)
+        if n not in counts:
+            raise ShapeError(
+                f"{name}: tensor.{name} is only supported on {words}. Got {n}-D tensor."
+            )
+        found = transpose(self, -2, -1) if n else self
+        return found.conj() if name[-1] == "H" else found
+
+    setattr(SparseTensor, name, property(get))
+
+
+_turned("H", (0, 2), "matrices (2-D tensors)")
+for _name in ("mT", "mH"):
+    _turned(_name, (0, *range(2, 65)), "matrices or batches of matrices")
+SparseTensor.T = property(lambda self: permute(self, range(len(self.sizes))[::-1]))
 SparseTensor.real = property(lambda self: _part(self, "real"))
 SparseTensor.imag = property(lambda self: _part(self, "imag"))
-for _name in ("H", "mH"):
-    setattr(SparseTensor, _name, property(lambda self: transpose(self, -2, -1).conj()))
+
+
+@rule
+def adjoint(input):
+    return input.mH
+
+
+@rule
+def movedim(input, source, destination):
+    numbered = rushlight.empty(tuple(range(len(input.sizes))))  # its sizes are the dims' numbers
+    return permute(input, tuple(rushlight.movedim(numbered, source, destination).shape))
+
+
+rule(movedim, name="moveaxis")
+
+
+@rule
+def flatten(input, start_dim=0, end_dim=-1):
+    first, last = (shapes.dim(k, len(input.sizes), "flatten") for k in (start_dim, end_dim))
+    if first != last or not input.sizes:
+        refuse("flatten", input)
+    return input
+
+
+@rule(method=False)
+def view_as_real(input):
+    if input.form is not sparse_coo:
+        refuse("view_as_real", input)
+    values = rushlight.view_as_real(input.stored)
+    return coo(input.pattern[0], values, (*input.sizes, 2), input.merged)
 
 
 def _part(x, name):
@@ -216,6 +261,59 @@ def stack(tensors, dim=0, *, axis=None):
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
+def _at_least(n):
+    """The rule of ``atleast_{n}d``."""
+
+    def widened(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple([widened(x) for x in tensors[0]])
+        found = []
+        for x in tensors:
+            if x.ndim < n == 3 and x.ndim:
+                x = x.unsqueeze(-1)
+            while x.ndim < n:
+                x = x.unsqueeze(0)
+            found.append(x)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    rule(widened, name=f"atleast_{n}d")
+    return widened
+
+
+_at_least_1d, _at_least_2d, _at_least_3d = (_at_least(n) for n in (1, 2, 3))
+
+
+@rule
+def hstack(tensors):
+    tensors = [_at_least_1d(x) for x in _listed("hstack", tensors)]
+    return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
+
+
+@rule
+def vstack(tensors):
+    return cat([_at_least_2d(x) for x in _listed("vstack", tensors)])
+
+
+rule(vstack, name="row_stack")
+
+
+@rule
+def dstack(tensors):
+    return cat([_at_least_3d(x) for x in _listed("dstack", tensors)], 2)
+
+
+@rule
+def column_stack(tensors):
+    columns = [x.unsqueeze(1) if x.ndim == 1 else x for x in _listed("column_stack", tensors)]
+    return cat(columns, 1)
+
+
+@rule
+def broadcast_tensors(*tensors):
+    size = rushlight.broadcast_shapes(*[x.shape for x in tensors])
+    return tuple([x if tuple(x.shape) == tuple(size) else x.expand(size) for x in tensors])
+
+
 # Parts ------------------------------------------------------------------------------------
 
 
@@ -260,6 +358,12 @@ def _of_batch(x, dim, index):
 
 
 @rule
+def unbind(input, dim=0):
+    n = input.sizes[shapes.dim(dim, len(input.sizes), "unbind")]
+    return tuple([select(input, dim, i) for i in range(n)])
+
+
+@rule
 def select_copy(input, dim, index):
     found = select(input, dim, index)
     return found.clone()
@@ -299,36 +403,55 @@ def index_select(input, dim, index):
 
 @rule
 def narrow_copy(input, dim, start, length):
-    n = input.sizes[shapes.dim(dim, len(input.sizes), "narrow_copy")]
-    start = start + n if start < 0 else start
-    if not 0 <= start <= n - length <= n:
+    x = as_coo(input)
+    if not 0 <= dim < len(x.sizes):
         raise RuntimeError(
-            f"narrow_copy(): start ({start}) and length ({length}) leave dim {dim} of size {n}"
+            f"narrow_copy: Dimension {dim} out of range. Expecting 0 <= dim < {len(x.sizes)}."
         )
-    return index_select(input, dim, rushlight.arange(start, start + length))
+    n, end, d = x.sizes[dim], start + length, count(x)
+    if not 0 <= start <= end <= n:
+        raise RuntimeError(
+            "narrow_copy: Invalid range to narrow. range(start, start+length) must be a subset of "
+            f"range(0, {n}); start is {start} and length {length}"
+        )
+    size = (*x.sizes[:dim], length, *x.sizes[dim + 1 :])
+    if dim >= d:
+        values = x.stored.narrow(dim - d + 1, start, length).clone()
+        return coo(x.pattern[0].clone(), values, size, x.merged)
+    at = coordinates(x)
+    keep = np.flatnonzero((at[dim] >= start) & (at[dim] < end))
+    at = at[:, keep]
+    at[dim] -= start
+    return coo(from_array(at), x.stored[from_array(keep)], size, x.merged)
 
 
 def _item(self, index):
     keys = index if isinstance(index, tuple) else (index,)
     keys = tuple([int(k.item()) if isinstance(k, Tensor) and not k.ndim else k for k in keys])
     whole = slice(None)
+    named = len(keys) - sum([k is None or k is Ellipsis for k in keys])
     if any(k is Ellipsis for k in keys):
         cut = keys.index(Ellipsis)
-        missing = len(self.sizes) - len(keys) + 1
-        keys = (*keys[:cut], *[whole] * missing, *keys[cut + 1 :])
-    if any(type(k) is bool or not (isinstance(k, (int, np.integer)) or k == whole) for k in keys):
-        refuse("indexing with anything but ints and full slices", self)
-    if len(keys) > len(self.sizes):
+        keys = (*keys[:cut], *[whole] * (len(self.sizes) - named), *keys[cut + 1 :])
+    for k in keys:
+        if type(k) is bool or not (k is None or isinstance(k, (int, np.integer)) or k == whole):
+            refuse("indexing with anything but ints, None and full slices", self)
+    if named > len(self.sizes):
         raise IndexError(f"too many indices for tensor of dimension {len(self.sizes)}")
-    found = self
-    for dim in reversed(range(len(keys))):
-        if isinstance(keys[dim], (int, np.integer)):
-            found = found.select(dim, keys[dim])
+    found, dim = self, 0
+    for k in keys:  # the result is dense when no sparse dim is left
+        if isinstance(k, (int, np.integer)):
+            found = found.select(dim, k)
+            continue
+        found = found.unsqueeze(dim) if k is None else found
+        dim += 1
     return found
 
 
 def _assigned(self, index, value):
-    refuse("assignment to elements", self)
+    raise TypeError(
+        "Cannot assign to a sparse tensor: make another one, or use the elements of to_dense()"
+    )
 
 
 SparseTensor.__getitem__ = _item

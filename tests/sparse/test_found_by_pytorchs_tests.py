@@ -35,7 +35,7 @@ def test_dims_are_exchanged_in_place(name, arguments):
 
 @pytest.mark.parametrize("call", [
     lambda x: x.permute(dims=(1, 0)), lambda x: torch.positive(x),
-    lambda x: torch.narrow_copy(x, 1, -2, 2),
+    lambda x: torch.narrow_copy(x, 1, 1, 2),
 ])  # fmt: skip
 def test_as_of_the_dense_tensor(call):
     assert torch.equal(call(matrix()).to_dense(), call(matrix().to_dense()))

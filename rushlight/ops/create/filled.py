@@ -144,8 +144,10 @@ def _sparse(name, size, value, dtype, layout, requires_grad):
     """Return a tensor of a sparse ``layout`` that stores no elements: ``value`` must be 0."""
     if value:
         raise RuntimeError(f"{name}: full(...) is not implemented for sparse layout {layout}")
-    made = late.framework.sparse_coo_tensor(size=size, dtype=dtype, requires_grad=requires_grad)
-    return made.to_sparse(layout=layout)
+    from rushlight.sparse.conversion import without_elements
+
+    found = without_elements(layout, size, zeros(0, dtype=dtype))
+    return found.requires_grad_() if requires_grad else found
 
 
 def _filler(name, value, example):

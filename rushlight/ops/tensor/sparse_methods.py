@@ -241,3 +241,6 @@ _refusing("sspaddmm", _COO, "Add the product of a sparse and a dense matrix to t
 for _name in ("sparse_resize_", "sparse_resize_and_clear_"):
     _refusing(_name, _COO, "Change the size of a tensor of layout ``torch.sparse_coo`` in place.",
               ("This tensor.", f"{_X}.{_name}((3,), 1, 0).shape", "torch.Size([3])"))  # fmt: skip
+_refusing("resize_as_sparse_", _COO, "Change the size to that of another sparse tensor, in place.",
+          ("This tensor.", f"{_X}.resize_as_sparse_(torch.ones(3).to_sparse()).shape",
+           "torch.Size([3])"))  # fmt: skip
