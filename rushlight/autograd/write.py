@@ -19,7 +19,7 @@ from rushlight.tensor import from_array
 
 __all__ = [
     "assign", "check_inference", "check_overlap", "check_write", "detached", "follow", "read_only",
-    "stamp", "tracked", "warn_of_expanded", "watched", "write",
+    "refuse_conjugate", "stamp", "tracked", "warn_of_expanded", "watched", "write",
 ]  # fmt: skip
 
 
@@ -38,8 +38,7 @@ def check_write(x, name="an in-place operation", tracked=False):
 
     ``tracked``: the value to be written requires grad.
     """
-    if x.view_of is not None and x.view_of.lazy:
-        _refuse_conjugate(name)
+    refuse_conjugate(x, name)
     if not mode.records():
         check_inference(x, name)
         return
@@ -132,7 +131,10 @@ def check_inference(x, name):
         )
 
 
-def _refuse_conjugate(name):
+def refuse_conjugate(x, name="out="):
+    """Raise if ``x`` is a conjugate: its memory is not that of the tensor it was made of."""
+    if x.view_of is None or not x.view_of.lazy:
+        return
     raise RuntimeError(
         f"{name}: the tensor is a conjugate made by conj(), H, mH or adjoint(), through which "
         "rushlight does not write. Write the conjugate of the value to the tensor it was made of, "
@@ -174,8 +176,7 @@ def write(x, value, name="copy_", uniform=False):
 
 def assign(x, value, name="write"):
     """``write`` without its checks; ``value`` is converted from any dtype."""
-    if x.view_of is not None and x.view_of.lazy:
-        _refuse_conjugate("out=")
+    refuse_conjugate(x)
     active = mode.recorder()
     if active is not None:
         return active.write(x, value)

@@ -11,7 +11,7 @@ import numpy as np
 from rushlight import late, shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
-from rushlight.autograd.write import check_inference, check_write, stamp
+from rushlight.autograd.write import check_inference, check_write, refuse_conjugate, stamp
 from rushlight.device import CPU, META
 from rushlight.device_array import drivers, reserved
 from rushlight.dtype import OF
@@ -135,6 +135,7 @@ def resize_(self, *sizes, memory_format=None):
     array = self._array
     if shape == array.shape and memory_format is None:
         return self
+    refuse_conjugate(self, "resize_")
     start, strides = offset(array), _strides_in(memory_format, shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
     if needed >= 2**63:

@@ -71,6 +71,8 @@ WRITES = {
     "row": lambda y: y[0].zero_(),
     "imag": lambda y: y.imag.zero_(),
     "out": lambda y: torch.add(numbers(), 1, out=y),
+    "smaller out": lambda y: torch.add(numbers()[0], 1, out=y),
+    "resize_": lambda y: y.resize_(3),
     "detach": lambda y: y.detach().mul_(2),
     "normal_": lambda y: y.normal_(),
     "index_fill_": lambda y: y.index_fill_(0, torch.tensor([0]), 1),
@@ -78,6 +80,7 @@ WRITES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*resized")
 @pytest.mark.parametrize("grad", [True, False])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_to_a_conjugate_raises_and_changes_nothing(write, grad):
