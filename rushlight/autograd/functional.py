@@ -7,7 +7,7 @@ respect to u, because uᵀ J is linear in u (the "double backward").
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.forward_ad import first_pass
-from rushlight.autograd.gradient import grad
+from rushlight.autograd.gradient import grad, refuse_complex_output
 from rushlight.docstrings import document
 from rushlight.tensor import Tensor
 
@@ -276,6 +276,13 @@ def jacobian(
         inputs, several, outputs, many = _run(func, inputs, create_graph, "jacobian")
         rows = []
         for out in outputs:
+            if not vectorize:
+                refuse_complex_output(out)
+            elif strategy == "forward-mode" and any(t.dtype.is_complex for t in (out, *inputs)):
+                raise NotImplementedError(
+                    "jacobian: forward-mode of complex numbers is not there; use reverse-mode, "
+                    "which gives the conjugate, or view_as_real()"
+                )
             found = _rows(out, inputs, create_graph, strict)
             rows.append(_result(found, create_graph, several))
     return tuple(rows) if many else rows[0]

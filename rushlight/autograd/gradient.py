@@ -15,7 +15,7 @@ from rushlight.remote import crossings, device_of, is_remote
 from rushlight.strides import overlaps
 from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
-__all__ = ["backward", "grad"]
+__all__ = ["backward", "grad", "refuse_complex_output"]
 
 #: The gradient from which backward starts at a scalar. The engine never writes to it.
 _ONE = {d: np.ones((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
@@ -50,6 +50,15 @@ def _seed(out, g, create_graph, name):
     return g._array
 
 
+def refuse_complex_output(out, name="grad"):
+    """Raise if ``out`` is complex: the slope of a complex number has no direction of its own."""
+    if OF[out._array.dtype].is_complex:
+        raise GraphError(
+            f"{name}: grad can be implicitly created only for real scalar outputs but got "
+            f"{out.dtype}"
+        )
+
+
 def _one(out, create_graph, name):
     """The gradient of a scalar output with respect to itself."""
     if out._array.size != 1:
@@ -57,11 +66,7 @@ def _one(out, create_graph, name):
             f"{name}: grad can be implicitly created only for scalar outputs, not for shape "
             f"{tuple(out.shape)}; pass gradient=, or reduce with .sum() or .mean()"
         )
-    if OF[out._array.dtype].is_complex:
-        raise GraphError(
-            f"{name}: grad can be implicitly created only for real scalar outputs but got "
-            f"{out.dtype}"
-        )
+    refuse_complex_output(out, name)
     if create_graph:
         return late.ones_like(out)
     return np.ones(out._array.shape, out._array.dtype)

@@ -11,6 +11,7 @@ from functools import partial, wraps
 
 from rushlight.autograd.forward_ad import check_tangent, first_pass, reaches_outside
 from rushlight.autograd.gradient import grad as gradients_of
+from rushlight.autograd.gradient import refuse_complex_output
 from rushlight.autograd.mode import (
     enable_grad,
     inference_mode,
@@ -174,6 +175,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
         if not isinstance(value, Tensor) or value.ndim:
             given = f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
             raise RuntimeError(f"grad: Expected f(*args) to return a scalar Tensor, got {given}")
+        refuse_complex_output(value)
         found = run.products([value.new_ones(())])
         gradient = run.given(_by_argument(found, args, chosen, one))
         return gradient, (run.result, run.given(run.aux)) if has_aux else run.result
@@ -325,6 +327,17 @@ def linearize(func, *primals):
 # Jacobians ----------------------------------------------------------------------------------
 
 
+def _refuse_complex(name, run):
+    """Raise if a Jacobian would have complex inputs or outputs: it is no matrix of numbers then."""
+    for what, tensors in ("inputs", run.inputs), ("outputs", run.outputs):
+        for i, t in enumerate(tensors):
+            if t.dtype.is_complex:
+                raise RuntimeError(
+                    f"{name}: Expected all {what} to be real but received complex tensor at "
+                    f"flattened input idx: {i}. Use view_as_real() of it"
+                )
+
+
 def _basis(tensors):
     """For each tensor, the unit vectors of all elements of all tensors: (elements, *its shape)."""
     total, start, found = sum([t.numel() for t in tensors]), 0, []
@@ -359,6 +372,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     def wrapped(*args, **kwargs):
         chosen, one = _chosen("jacrev", argnums, args)
         run = _Run("jacrev", partial(func, **kwargs), args, chosen, has_aux)
+        _refuse_complex("jacrev", run)
         rows = vmap(lambda *u: tuple(run.products(u)), chunk_size=chunk_size)(*_basis(run.outputs))
         found, start = [], 0
         for o in run.outputs:
@@ -395,6 +409,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     def wrapped(*args, **kwargs):
         chosen, one = _chosen("jacfwd", argnums, args)
         run = _Run("jacfwd", partial(func, **kwargs), args, chosen, has_aux)
+        _refuse_complex("jacfwd", run)
         first = _pulled(run)  # is the same for all columns
         columns = vmap(lambda *v: tuple(_forward(run, first, v)), randomness=randomness)
         columns = columns(*_basis(run.inputs))

@@ -266,7 +266,8 @@ def _allowed(tolerance, close):
 def _differences(x, y, matches, rtol, atol):
     """The message that says how much two tensors differ, and where."""
     integral = x.dtype.category < 2
-    a, b = (t.to(promote_types(t.dtype, as_tensor(0).dtype)).numpy() for t in (x, y))
+    wide = [t.to(promote_types(t.dtype, as_tensor(0).dtype)) for t in (x, y)]
+    a, b = (t.numpy(force=True) for t in wide)
     with np.errstate(all="ignore"):
         difference = abs(a - b)
         relative = difference / abs(b)

@@ -193,8 +193,9 @@ def _sgn_slope(g, x, out):
     if getattr(x, "_array", x).dtype.kind != "c":
         return zeros(g)
     size = abs(x)
-    slope = (g - out * (conj(out) * g).real) / size
-    return where(size == 0, 0, slope)
+    none = size == 0
+    size = where(none, 1, size)  # the slope's own slopes must be finite at 0, too
+    return where(none, 0, (g - out * (conj(out) * g).real) / size)
 
 
 sgn.grad(x=_sgn_slope)

@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from rushlight.autograd.tape import renamed, watch
 from rushlight.dtype import OF, int64
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel
@@ -168,6 +168,11 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
+        )
+    if reduce in ("amax", "amin") and input.is_complex():
+        raise UnsupportedDtypeError(
+            f"scatter_reduce: {reduce} is not implemented for complex tensors ({input.dtype}): "
+            "they have no order"
         )
     if not index.numel():  # an empty index may have any shape: use one that fits ``input``
         shape = (0,) * input.ndim or (0,)
