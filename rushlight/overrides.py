@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from functools import cache, wraps
 
@@ -157,6 +158,8 @@ def has_torch_function(relevant_args):
     >>> torch.overrides.has_torch_function((torch.ones(1), 2))
     False
     """
+    if not isinstance(relevant_args, Iterable):
+        raise TypeError("expected a sequence")
     state = mode.state
     asked = state.dispatch and any(_overrides(type(x)) for x in relevant_args)
     return bool(state.function_modes or asked)

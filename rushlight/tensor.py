@@ -20,7 +20,7 @@ from rushlight.meta import is_meta, refuse_reading
 from rushlight.remote import default_device, device_of, is_remote
 
 __all__ = [
-    "Size", "Tensor", "constant", "disabled_torch_dispatch", "disabled_torch_function",
+    "Size", "Tensor", "as_class", "constant", "disabled_torch_dispatch", "disabled_torch_function",
     "from_array", "method", "reads_values", "refuse_dispatch", "short",
 ]  # fmt: skip
 
@@ -174,6 +174,23 @@ def _leave_fast_path(cls):
     mode.add_intercept(1)
     weakref.finalize(cls, mode.add_intercept, -1).atexit = False
     cls._is_awaited = False
+
+
+def as_class(x, cls):
+    """Return the new tensor ``x``, which nothing else refers to, as an object of ``cls``.
+
+    Python does not change the class of an object to one with ``__slots__`` of its own. So the
+    fields of ``x`` move to another object then.
+    """
+    try:
+        x.__class__ = cls
+        return x
+    except TypeError:
+        found = Tensor._make_subclass(cls, x)
+        for name in ("_grad", "view_of", "turned", "node", "_leaf"):
+            if hasattr(x, name):
+                setattr(found, name, getattr(x, name))
+        return found
 
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from rushlight.remote import device_of
 from rushlight.shapes import flag
 from rushlight.tensor import (
     Tensor,
+    as_class,
     from_array,
     method,
     refuse_dispatch,
@@ -424,9 +425,7 @@ def as_subclass(self, cls):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
     refuse_dispatch(cls)
     with mode.unasked():
-        found = self[...]
-    found.__class__ = cls
-    return found
+        return as_class(self[...], cls)
 
 
 # A class that takes functions over does not name the result's class.

@@ -6,6 +6,7 @@ import numpy as np
 
 import rushlight
 from rushlight.autograd.mode import enable_grad, recorder
+from rushlight.ops.core.handlers import overrides
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -34,7 +35,7 @@ def broadcast_all(*values):
     (tensor([0., 0.]), tensor([1., 1.]))
     """
     for value in values:
-        if not isinstance(value, (Tensor, int, float)):
+        if not (isinstance(value, (Tensor, int, float)) or overrides(type(value))):
             raise ValueError(
                 f"broadcast_all: expected tensors and numbers, got {type(value).__name__}"
             )
@@ -44,7 +45,7 @@ def broadcast_all(*values):
     dtype = tensors[0].dtype if tensors else rushlight.get_default_dtype()
     place = tensors[0].device if tensors else None
     made = [
-        v if isinstance(v, Tensor) else rushlight.tensor(v, dtype=dtype, device=place)
+        rushlight.tensor(v, dtype=dtype, device=place) if isinstance(v, (int, float)) else v
         for v in values
     ]
     return tuple(rushlight.broadcast_tensors(*made))

@@ -9,6 +9,7 @@ from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
+from rushlight.ops.core.guard import guarded
 from rushlight.ops.tensor.memory_format import (
     sparse_bsc,
     sparse_bsr,
@@ -336,3 +337,6 @@ sparse_bsr_tensor = _constructor(
 sparse_bsc_tensor = _constructor(
     sparse_bsc, "ccol_indices", "row_indices", "whose columns of blocks are compressed (BSC layout)"
 )
+
+for _name in __all__:  # classes and modes may take these functions over
+    globals()[_name] = guarded(globals()[_name], _name, strict=False)

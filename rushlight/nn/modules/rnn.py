@@ -8,7 +8,6 @@ from rushlight.nn.modules.module import Module
 from rushlight.nn.modules.rnn_cell import reset_by_width
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence, sizes_of
-from rushlight.ops.sequence import rnn as ops
 from rushlight.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
@@ -217,7 +216,7 @@ class RNNBase(Module):
         else:
             self._check_dims(hx, 3)
             self.check_forward_args(input, hx, None)
-        output, *hidden = ops.NETWORKS[self.mode.lower()].batch(
+        output, *hidden = getattr(rushlight, self.mode.lower())(
             input, hx, self._flat_weights, self.bias, self.num_layers, self.dropout,
             self.training, self.bidirectional, self.batch_first,
         )  # fmt: skip
@@ -228,7 +227,7 @@ class RNNBase(Module):
         sizes = sizes_of(packed)
         hx = self._zeros(data, sizes) if hx is None else self.permute_hidden(hx, sorted_indices)
         self.check_forward_args(data, hx, sizes)
-        output, *hidden = ops.NETWORKS[self.mode.lower()].packed(
+        output, *hidden = getattr(rushlight, self.mode.lower())(
             data, sizes, hx, self._flat_weights, self.bias, self.num_layers, self.dropout,
             self.training, self.bidirectional,
         )  # fmt: skip

@@ -6,16 +6,19 @@ wrote them. PyTorch's functions that are written in Python show all of their par
 """
 
 import inspect
-from functools import cache, wraps
+import warnings
+from functools import cache, partial, wraps
+from types import FunctionType
 from typing import Any
 
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.errors import UnhandledError
+from rushlight.notices import warn_once
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ours import is_our_module
 from rushlight.return_types import NamedResult
-from rushlight.tensor import Tensor, disabled_torch_function
+from rushlight.tensor import Tensor, as_class, disabled_torch_function
 
 __all__ = [
     "ask", "came_from_handler", "hand_over", "in_c", "in_python", "keep_subclass", "overridden",
@@ -82,17 +85,49 @@ def hand_over(call, types, args, named, seen=None):
     if modes:
         mode.exchange("function_modes", modes[:-1] or None)
         try:
-            found = modes[-1].__torch_function__(call, told, args, dict(named))
+            handler = modes[-1].__torch_function__
+            if getattr(handler, "__self__", None) is type(modes[-1]):
+                raise RuntimeError(
+                    "Defining your mode's `__torch_function__` as a classmethod is not supported, "
+                    "please make it a plain method"
+                )
+            found = handler(call, told, args, dict(named))
         finally:
             mode.exchange("function_modes", modes)
         if found is not NotImplemented:
             return found
     # A subclass is asked before its base class; otherwise the left operand's class comes first.
     for kind in sorted(types, key=lambda t: -len(t.__mro__)):
-        found = kind.__torch_function__(call, told, args, dict(named))
+        handler = kind.__torch_function__
+        if type(handler) is FunctionType:
+            handler = _bound(handler, kind, call, (*args, *named.values()))
+        found = handler(call, told, args, dict(named))
         if found is not NotImplemented:
             return found
     return NotImplemented
+
+
+def _bound(handler, kind, call, given):
+    """The ``__torch_function__`` of ``kind``, a method of its first object in a call's arguments.
+
+    PyTorch reads the handler from the object, so that a handler may be a plain method.
+    """
+    if isinstance(inspect.getattr_static(kind, "__torch_function__"), staticmethod):
+        return handler
+    quote = "" if getattr(call, "in_python", False) else "`"
+    message = (
+        f"Defining your `__torch_function__{quote} as a plain method is deprecated and will be an "
+        "error in future, please define it as a classmethod."
+    )
+    if quote:
+        warn_once(message)
+    else:
+        warnings.warn(message, DeprecationWarning, stacklevel=4)
+    for x in given:
+        for item in x if isinstance(x, (list, tuple)) else (x,):
+            if type(item) is kind:
+                return partial(handler, item)
+    return handler
 
 
 def came_from_handler(error):
@@ -313,8 +348,7 @@ def _as_class(found, cls, given):
     if type(found) is Tensor and cls is not Tensor:
         if any(found is x for x in given):
             return found.as_subclass(cls)
-        found.__class__ = cls
-        return found
+        return as_class(found, cls)
     if type(found) in (tuple, list) or isinstance(found, NamedResult):
         return type(found)([_as_class(f, cls, given) for f in found])
     return found

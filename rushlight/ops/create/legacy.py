@@ -7,6 +7,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import late
+from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.device import device as to_device
 from rushlight.device_array import drivers
@@ -18,7 +19,7 @@ from rushlight.ops.create.from_data import array_of, new
 from rushlight.ops.tensor.memory_format import strided
 from rushlight.remote import at, default_device, device_of
 from rushlight.storage import Storage
-from rushlight.tensor import Size, Tensor
+from rushlight.tensor import Size, Tensor, as_class, refuse_dispatch
 from rushlight.typed_storage import TypedStorage
 
 __all__ = ["CUDA_TYPES", "CudaType", "TensorType", "legacy_constructor", "named_type"]
@@ -63,13 +64,17 @@ def _alias(x, d, any_dtype):
             f"expected a tensor of {d} (got {x.dtype}): the legacy constructor shares memory; use "
             f".to({d})"
         )
-    return x.detach()
+    with mode.unasked():
+        return x[...]  # a view with the history of x
 
 
 def legacy_constructor(cls, *args, dtype=None, device=None):
     """Make the tensor of ``torch.Tensor(2, 3)`` or ``torch.Tensor([1, 2])``, or of a subclass."""
     found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
-    return found if cls is Tensor else Tensor._make_subclass(cls, found)
+    if cls is Tensor:
+        return found
+    refuse_dispatch(cls)
+    return as_class(found, cls)
 
 
 late.legacy_constructor = legacy_constructor
