@@ -79,6 +79,16 @@ def _tuple(x):
     return tuple([_at_edge(t) if hasattr(t, "ownership_token") else t for t in x])
 
 
+def _gradients(outputs, grads, name):
+    """The gradient of each of ``outputs``. As in PyTorch, further gradients are not looked at."""
+    if grads is None:
+        return (None,) * len(outputs)
+    grads = _tuple(grads)[: len(outputs)]
+    if len(grads) != len(outputs):
+        raise GraphError(f"{name}: got {len(outputs)} tensors and {len(grads)} gradients")
+    return grads
+
+
 def _collections(*given):
     """The objects among outputs and inputs whose classes take ``grad`` over."""
     listed = [t for x in given for t in (x if isinstance(x, (tuple, list)) else (x,))]
@@ -194,9 +204,7 @@ def backward(
     tensor([4., 6.])
     """
     outputs = (tensors,) if type(tensors) is Tensor else _tuple(tensors)
-    grads = (None,) * len(outputs) if grad_tensors is None else _tuple(grad_tensors)
-    if len(grads) != len(outputs):
-        raise GraphError(f"backward: got {len(outputs)} tensors and {len(grads)} gradients")
+    grads = _gradients(outputs, grad_tensors, "backward")
     if inputs is None:
         _run(outputs, grads, retain_graph, create_graph, None, True, "backward")
         return
@@ -230,7 +238,7 @@ def _backward_method(self, gradient=None, retain_graph=None, create_graph=False,
     >>> x.grad
     tensor(6.)
     """
-    if inputs is None:
+    if inputs is None and not isinstance(gradient, (tuple, list)):
         _run((self,), (gradient,), retain_graph, create_graph, None, True, "backward")
     else:
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
@@ -310,7 +318,7 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
             "False"
         )
-    grads = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
+    grads = _gradients(outputs, grad_outputs, "grad")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     for t in inputs:
         refresh(t)

@@ -1,10 +1,11 @@
 """Module: the base class of every layer and every model."""
 
 import sys
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TypeVar
 
 from rushlight.autograd.hooks import RemovableHandle
+from rushlight.nn.modules import call
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
 from rushlight.nn.modules.hooks import (
@@ -34,11 +35,36 @@ __all__ = [
     "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
-_global_parameter_registration_hooks = Everywhere.on_parameter  # PyTorch's names
-_global_buffer_registration_hooks = Everywhere.on_buffer
-_global_module_registration_hooks = Everywhere.on_module
-_global_forward_pre_hooks, _global_forward_hooks = Everywhere.forward_pre, Everywhere.forward
-_global_backward_pre_hooks, _global_backward_hooks = Everywhere.backward_pre, Everywhere.backward
+
+def _of_everywhere(kind):
+    """The hooks of all modules of one kind, under PyTorch's name: programs set them anew."""
+
+    def read(self):
+        return getattr(Everywhere, kind)
+
+    def write(self, hooks):
+        setattr(Everywhere, kind, hooks)
+        if f"_{kind}" in vars(call):
+            setattr(call, f"_{kind}", hooks)
+        RemovableHandle.changes += 1
+
+    return property(read, write)
+
+
+class _WithHooks(ModuleType):
+    _global_parameter_registration_hooks = _of_everywhere("on_parameter")
+    _global_buffer_registration_hooks = _of_everywhere("on_buffer")
+    _global_module_registration_hooks = _of_everywhere("on_module")
+    _global_forward_pre_hooks = _of_everywhere("forward_pre")
+    _global_forward_hooks = _of_everywhere("forward")
+    _global_forward_hooks_with_kwargs = _of_everywhere("forward_with_kwargs")
+    _global_forward_hooks_always_called = _of_everywhere("forward_always")
+    _global_backward_pre_hooks = _of_everywhere("backward_pre")
+    _global_backward_hooks = _of_everywhere("backward")
+    _global_is_full_backward_hook = _of_everywhere("backward_is_full")
+
+
+sys.modules[__name__].__class__ = _WithHooks
 
 BEFORE_INIT = (
     "cannot assign {kind} {name!r} before Module.__init__() ran; "
