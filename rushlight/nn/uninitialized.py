@@ -122,7 +122,9 @@ class UninitializedTensorMixin:
 
     def share_memory_(self):
         """Raise RuntimeError, because there is no memory yet."""
-        raise RuntimeError(f"share_memory_: {NO_ELEMENTS}")
+        raise RuntimeError(
+            f"Can't share memory on an uninitialized parameter or buffer: {NO_ELEMENTS}"
+        )
 
     def __repr__(self, *, tensor_contents=None):
         return f"<{type(self).__name__}>"

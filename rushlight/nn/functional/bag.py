@@ -59,8 +59,8 @@ def _check_types(input, weight, offsets, padding_idx, per_sample_weights):
         raise DtypeError(f"embedding_bag: weight must be of floats, but is {weight.dtype}")
     if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
         raise DtypeError(
-            f"embedding_bag: per_sample_weights {per_sample_weights.dtype} must be of weight's "
-            f"type {weight.dtype}"
+            f"embedding_bag: per_sample_weights ({per_sample_weights.dtype}) must have the "
+            f"same type as weight ({weight.dtype})"
         )
     if padding_idx is not None and not -rows <= operator.index(padding_idx) < rows:
         raise RuntimeError(
@@ -211,7 +211,10 @@ def embedding_bag(
     index = input if input.ndim == 1 else input.reshape(-1)
     check_range(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
-        message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
+        message=(
+            "embedding_bag: Expected idx >= 0 && idx < num_embeddings, but an index is {}, and "
+            f"num_embeddings {weight.shape[0]}"
+        ),
     )  # fmt: skip
     skipped = padding_idx if sparse else None  # a sparse gradient does not store this row
     factors = per_sample_weights

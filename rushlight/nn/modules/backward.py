@@ -91,8 +91,8 @@ class BackwardHooks:
             found = hook(self.module, (None,) * len(self.inputs), self.grad_output)
             if found is not None and not (type(found) is tuple and found.count(None) == len(found)):
                 raise RuntimeError(
-                    "backward hook: no input of the module requires grad, so there is no gradient "
-                    "to replace; return None"
+                    "Backward hook for Modules where no input requires gradient should always "
+                    "return None or None for all gradients: there is none to replace."
                 )
         self.grad_output = None
 
@@ -105,7 +105,9 @@ def _zeros_for_none(grad, like):
 
 def _as_many(what, found, grads):
     if len(found) != len(grads):
-        raise RuntimeError(f"{what}: it returned {len(found)} gradients, expected {len(grads)}")
+        raise RuntimeError(
+            f"{what}: it returned gradients: got {len(found)}, but expected {len(grads)}"
+        )
     return found
 
 

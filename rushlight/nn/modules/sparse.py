@@ -23,8 +23,8 @@ class _Table(Module):
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < max(num_embeddings, 1):
                 raise AssertionError(
-                    f"{kind}: padding_idx={padding_idx} is out of range of "
-                    f"num_embeddings={num_embeddings}"
+                    f"{kind}: padding_idx must be within num_embeddings: {padding_idx} is not, "
+                    f"with num_embeddings={num_embeddings}"
                 )
             if padding_idx < 0:
                 padding_idx += num_embeddings

@@ -200,7 +200,7 @@ def _check_lengths(input, ns):
     if any(a < b for a, b in pairwise(ns)):
         raise RuntimeError(
             "pack_padded_sequence: `lengths` array must be sorted in decreasing order when "
-            f"`enforce_sorted` is True: {shape}. Pass enforce_sorted=False"
+            f"`enforce_sorted` is True: {shape}. You can pass `enforce_sorted=False`"
         )
     if ns[0] > input.shape[0]:
         raise RuntimeError(f"pack_padded_sequence: a length is more than there are steps: {shape}")
@@ -233,7 +233,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
         if total_length < steps:
             raise ValueError(
                 "pad_packed_sequence: Expected total_length to be at least the length of the "
-                f"longest sequence, but got total_length={total_length} and {steps}"
+                f"longest sequence in input, but got total_length={total_length} and {steps}"
             )
         steps = total_length
     data = sequence.data

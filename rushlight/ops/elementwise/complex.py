@@ -320,9 +320,7 @@ def _check_pairs(x):
             f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}"
         )
     if x.size and _apart(x):
-        raise RuntimeError(
-            "Tensor must have a last dimension with stride 1 and others divisible by 2"
-        )
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
     if isinstance(x, np.ndarray) and offset(x) % 2:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return {}

@@ -522,8 +522,8 @@ def take_along_dim(input, indices, dim=None, *, out=None):
             )
     if indices.dtype is not int64:
         raise DtypeError(
-            f"take_along_dim(): dtype of indices should be int64 but got {indices.dtype}; convert "
-            "with .long()"
+            f"take_along_dim(): dtype of indices should be Long (int64) but got {indices.dtype}; "
+            "convert with .long()"
         )
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1), out=out)

@@ -57,8 +57,8 @@ def swapped(g, dim0, dim1):
 def _at_most_2d(x):
     if x.ndim > 2:
         raise ShapeError(
-            f"t: expects a tensor with <= 2 dimensions, but x {tuple(x.shape)} is {x.ndim}D; use "
-            ".mT, or transpose(dim0, dim1)"
+            f"t: expects a tensor with <= 2 dimensions, but self is {x.ndim}D: {tuple(x.shape)}; "
+            "use .mT, or transpose(dim0, dim1)"
         )
     return {}
 

@@ -323,7 +323,9 @@ def tensor_split(input, indices_or_sections, dim=0):
     [[0, 1, 2], [3, 4], [5, 6]]
     """
     if not tensor_array(input, "tensor_split").ndim:
-        raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     n = input._array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
     cuts = indices_or_sections
     if isinstance(cuts, Tensor):

@@ -146,9 +146,9 @@ def _same_or_divisible(x, *, dtype):
 
 def _check_ratio(x, ratio, names):
     pairs = [("self.size(-1)", x.shape[-1])]
-    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(strides_of(x)[:-1])]
     if isinstance(x, ndarray):
         pairs.append(("self.storage_offset()", offset(x)))
+    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(strides_of(x)[:-1])]
     for what, n in pairs:
         if n % ratio:
             raise ShapeError(
