@@ -17,6 +17,7 @@ from rushlight.fx._compatibility import compatibility as compatibility  # PyTorc
 from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.proxy import Proxy, TracerBase
+from rushlight.fx.proxyable import ProxyableClassMeta
 from rushlight.fx.targets import own_name
 from rushlight.fx.wrapping import Patches, find_proxy, recorder_of, wrap
 from rushlight.locks import new_lock
@@ -173,6 +174,9 @@ class Tracer(TracerBase):
         if isinstance(a, tuple) and hasattr(a, "_fields"):
             args = tuple([self.create_arg(x) for x in a])
             return self.create_node("call_function", type(a), args, {})
+        if isinstance(type(a), ProxyableClassMeta):
+            path = self._constant(a, f"_{type(a).__name__}_constant_")
+            return self.create_node("get_attr", path, (), {})
         return super().create_arg(a)
 
     def _path_of(self, a):
@@ -187,12 +191,16 @@ class Tracer(TracerBase):
                 return name
         if isinstance(a, Parameter):
             raise NameError("parameter is not a member of this module")
+        return self._constant(a, "_tensor_constant")
+
+    def _constant(self, a, name):
+        """The path of an object that the root holds from now on, under ``name`` and a number."""
         if id(a) not in self.tensor_attrs:
             count = 0
-            while hasattr(self.root, f"_tensor_constant{count}"):
+            while hasattr(self.root, f"{name}{count}"):
                 count += 1
-            self.tensor_attrs[id(a)] = f"_tensor_constant{count}", a
-            setattr(self.root, f"_tensor_constant{count}", a)
+            self.tensor_attrs[id(a)] = f"{name}{count}", a
+            setattr(self.root, f"{name}{count}", a)
         return self.tensor_attrs[id(a)][0]
 
     # The trace ----------------------------------------------------------------------------
@@ -223,6 +231,10 @@ class Tracer(TracerBase):
     def _trace(self, root, concrete_args):
         is_module = isinstance(root, Module)
         self.root = root if is_module else Module()
+        if is_module and not hasattr(type(root), self.traced_func_name):
+            raise AssertionError(
+                f"traced_func_name={self.traced_func_name} doesn't exist in {type(root).__name__}"
+            )
         function = getattr(type(root), self.traced_func_name) if is_module else root
         if is_module:
             self.submodule_paths = {m: name for name, m in root.named_modules()}

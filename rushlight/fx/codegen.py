@@ -84,12 +84,12 @@ class CodeGen:
         """Return the line that returns the result.
 
         Args:
-            output_args: The result's text.
+            output_args: The result; its ``repr`` is its text.
 
         Returns:
             A string.
         """
-        return f"return {output_args}"
+        return f"return {output_args!r}"
 
     def process_inputs(self, *args):
         """Return the arguments of a call as the placeholders take them: unchanged."""
@@ -106,6 +106,11 @@ class CodeGen:
     def generate(self, graph, root, verbose=False):
         """Return the PythonCode of a graph whose root is named ``root``."""
         return _Writer(self, graph, root, verbose).code()
+
+
+class _Text(str):
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 class _Writer:
@@ -184,7 +189,7 @@ class _Writer:
         elif node.op == "output":
             if node.type is not None:
                 self.returned = f" -> {self._hint(node.type)}"
-            self.body.append(self.codegen.generate_output(self.text(node.args[0])))
+            self.body.append(self.codegen.generate_output(_Text(self.text(node.args[0]))))
         elif node.op == "call_function":
             self._call(node, typed)
         else:

@@ -235,6 +235,11 @@ class GraphModule(Module):
         made.meta = self.meta
         return made
 
+    def _replicate_for_data_parallel(self):
+        made = self.__copy__()
+        made._is_replica = True
+        return made
+
     def __reduce__(self):
         state = {k: v for k, v in self.__dict__.items() if k not in ("_graph", "_code")}
         return _restored, (state, type(self).__name__, _packed(self._graph))

@@ -646,3 +646,43 @@ def test_submodules_lie_in_the_order_of_the_graph():
     names = ["w", "k", "c", "z", "a", "m"]
     net = rushlight.nn.Sequential(OrderedDict((n, rushlight.nn.Linear(1, 1)) for n in names))
     assert [n for n, _ in rushlight.fx.symbolic_trace(net).named_children()] == names
+
+
+@both
+def test_custom_codegen_is_given_the_repr_of_the_output(torch):
+    class InList(torch.fx.CodeGen):
+        def generate_output(self, output_args):
+            return f"return list({output_args!r})"
+
+    traced = torch.fx.symbolic_trace(lambda x: (x + 1, x + 2))
+    traced.graph.set_codegen(InList())
+    traced.recompile()
+    found = traced(torch.zeros(1))
+    assert type(found) is list and [x.item() for x in found] == [1, 2]
+
+
+@both
+def test_object_of_a_proxyable_class_is_made_when_the_graph_runs(torch):
+    class Signed(metaclass=torch.fx.ProxyableClassMeta):
+        def __init__(self, x):
+            self.negative = bool(x < 0)  # depends on values
+
+    class Shift(metaclass=torch.fx.ProxyableClassMeta):
+        def __init__(self, x):
+            self.x = x
+
+    traced = torch.fx.symbolic_trace(lambda x: Signed(x))
+    assert traced(torch.tensor(-1.0)).negative and not traced(torch.tensor(1.0)).negative
+    constant = Shift(torch.ones(1))
+    traced = torch.fx.symbolic_trace(lambda x: (x, constant))
+    assert traced(torch.zeros(1))[1].x.item() == 1
+
+
+@both
+def test_tracer_of_a_missing_function_and_replica(torch):
+    tracer = torch.fx.Tracer()
+    tracer.traced_func_name = "backwards"
+    with pytest.raises(AssertionError, match="doesn't exist in"):
+        tracer.trace(torch.nn.ReLU())
+    traced = torch.fx.symbolic_trace(torch.nn.Sequential(torch.nn.ReLU()))
+    assert traced._replicate_for_data_parallel()(torch.tensor([-1.0])).item() == 0

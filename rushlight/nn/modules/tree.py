@@ -105,7 +105,7 @@ class Tree(Registry):
 
     def _member(self, name, kind, noun):
         if not hasattr(self, name):
-            raise AttributeError(f"{self._get_name()} has no attribute {name!r}")
+            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
         found = getattr(self, name)
         if not isinstance(found, kind):
             raise AttributeError(f"{self._get_name()}.{name} is not {noun}")
