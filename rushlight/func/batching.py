@@ -27,7 +27,8 @@ from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.func.batch_recorder import BatchRecorder, Call
 from rushlight.func.batch_rules import Loops, SameNumbers, rule_of
-from rushlight.func.following import Follower, Tap, course_of, forget, is_plain, keep
+from rushlight.func.course import Tap
+from rushlight.func.following import Follower, course_of, forget, is_plain, keep
 from rushlight.func.parts import parts_of
 from rushlight.ops.core.dispatch import repeat
 from rushlight.ops.shape.join import stack

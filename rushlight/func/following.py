@@ -12,7 +12,7 @@ of the function stay right, because the function runs in each call.
 
 from collections import OrderedDict
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy import ndarray
 
@@ -25,86 +25,11 @@ from rushlight.compiler.capture.replay_recorder import ReplayRecorder
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import get_default_dtype
 from rushlight.func.batch_recorder import BatchRecorder, Call
+from rushlight.func.course import Course, Step, look_of, shape_of
 from rushlight.locks import new_lock
-from rushlight.ops.core.dispatch import apply
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["Follower", "Tap", "course_of", "forget", "is_plain", "keep"]
-
-
-class Step(NamedTuple):
-    """An operation that the function called, or a ``detach`` (its ``op`` is None).
-
-    Attributes:
-        operands: A number for each tensor: the place of its array in the order in which the arrays
-            were made, or ``-1 - 2 * i`` for tensor i from outside, ``-2 - 2 * i`` for the array
-            that a node saved of it. A key for anything else.
-        given: Keys of the parameters, by name.
-        grad: Whether gradients were recorded.
-        params: The prepared parameters.
-        looks: (shape, dtype, strides) of each result.
-    """
-
-    op: Any
-    operands: tuple
-    given: dict
-    grad: bool
-    params: dict
-    looks: list
-
-
-class Course:
-    """What happened in a call.
-
-    Attributes:
-        steps: Each ``Step``, in order.
-        outer: ``_look`` of each tensor from outside, in the order in which they were read.
-        shared: For each of these the first one that looks at the same memory.
-        results: For each tensor that the function returned its number, as in ``Step.operands``.
-        work: (function or None, operation, operands, parameters, gradient mode, places of the
-            results) of each operation on the batch. The function is a shorter way to one result.
-            Operands are (place or None, constant). The first places are those of the arguments,
-            then of the tensors from outside.
-        found: (place, whether it depends on the sample) of each result.
-        size: The number of places.
-    """
-
-    def __init__(self):
-        self.steps: list = []
-        self.outer: list = []
-        self.shared: list = []
-        self.results: list = []
-        self.work: list = []
-        self.found: list = []
-        self.size = 0
-
-    def again(self, inputs):
-        """Run the work on ``inputs``; returns the results and whether each is of the batch."""
-        known = [*inputs, *[None] * (self.size - len(inputs))]
-        autocast, before = mode.exchange("autocast", None), mode.state.grad
-        now = before
-        try:
-            for call, op, operands, params, grad, places in self.work:
-                if grad is not now:
-                    now = grad
-                    mode.set_grad(grad)
-                args = [c if i is None else known[i] for i, c in operands]
-                if call is not None:
-                    known[places[0]] = call(*args)
-                    continue
-                if "memo" in params:
-                    params = {**params, "memo": None if params["memo"] is None else []}
-                found = apply(op, (args,) if op.variadic else args, params)
-                if len(places) == 1 and type(found) is not tuple:
-                    known[places[0]] = found
-                else:
-                    for i, t in zip(places, found, strict=True):
-                        known[i] = t
-        finally:
-            if now is not before:
-                mode.set_grad(before)
-            mode.exchange("autocast", autocast)
-        return [known[i] for i, _ in self.found], [v for _, v in self.found]
+__all__ = ["Follower", "course_of", "forget", "is_plain", "keep"]
 
 
 _courses: OrderedDict = OrderedDict()  # key of a call → Course, or the number of its recordings
@@ -125,7 +50,7 @@ def course_of(func, given, batched, size, randomness):
     looks = []
     for t, many in zip(given, batched, strict=True):
         if many:
-            look = _look(t, outer)
+            look = look_of(t, outer)
             if look is None or not size:
                 return None, None
             looks.append(look)
@@ -179,19 +104,6 @@ def _code(func):
         if inner is None:
             return tuple(found)
         func = inner
-
-
-def _look(t, outer):
-    """What the work on a tensor depends on; None if it cannot be followed."""
-    a = t._array
-    kind = type(a)
-    if kind is not ndarray and (kind is not Abstract or outer is None):
-        return None
-    return a.shape, a.dtype, a.strides, kind is ndarray, t.node is not None
-
-
-def _shape(array):
-    return tuple(array.shape), array.dtype, tuple(array.strides)
 
 
 _new = object.__new__
@@ -367,7 +279,7 @@ class Follower:
         if operand is None or type(found) is not Abstract or found is before:
             self.notes = False
             return
-        self.course.steps.append(Step(None, (operand,), {}, mode.state.grad, {}, [_shape(found)]))
+        self.course.steps.append(Step(None, (operand,), {}, mode.state.grad, {}, [shape_of(found)]))
         self._number(found)
 
     def _is_inner(self, tensor):
@@ -428,7 +340,7 @@ class Follower:
         for o in outs:
             self._number(o._array)
         params = next(e.params for e in real.equations[before:] if e.op is op)
-        looks = [_shape(o._array) for o in outs]
+        looks = [shape_of(o._array) for o in outs]
         step = Step(op, numbers, given, mode.state.grad, params, looks)
         self.course.steps.append(step)
         self.notes = True
@@ -446,7 +358,7 @@ class Follower:
             return self.places[x._array.id]
         i = self.numbers.get(id(x))
         if i is None:
-            look = _look(x, self.outer_recorder)
+            look = look_of(x, self.outer_recorder)
             if look is None or (x.view_of is not None and type(x._array) is ndarray):
                 return None
             i = len(self.tensors)
@@ -504,7 +416,7 @@ class Follower:
             return False
         if x.view_of is not None and type(array) is ndarray:
             return False
-        if _look(x, self.outer_recorder) != self.course.outer[i]:
+        if look_of(x, self.outer_recorder) != self.course.outer[i]:
             return False
         first = self.course.shared[i]
         if first != i and self._memory(x) != self._memory(self.tensors[first]):
@@ -530,7 +442,7 @@ class Follower:
             return x._array
         i = self.course.shared[i]
         if self.looks[i] is None:
-            array = self.looks[i] = _abstract(_shape(x._array))
+            array = self.looks[i] = _abstract(shape_of(x._array))
             self.places[array.id] = -2 - 2 * i
         return self.looks[i]
 
@@ -573,90 +485,3 @@ class Follower:
         finally:
             mode.set_grad(now)
         return real
-
-
-# The work on the batch ----------------------------------------------------------------------
-
-
-class Tap:
-    """The mode in which the work on a batch is noted: it sees each operation, and runs it.
-
-    Attributes:
-        places: id of a tensor → its place.
-    """
-
-    def __init__(self, inputs):
-        self.places = {id(t): i for i, t in enumerate(inputs)}
-        self.tensors = [*inputs]
-        self.versions = [t.cell[1] for t in inputs]
-        self.work: list | None = []
-        self.eager = mode.recorder() is None
-
-    def operation(self, op, args, params):
-        """Run an operation and note it."""
-        was = mode.exchange("dispatch_modes", None)
-        try:
-            found = apply(op, args, params)
-        except BaseException:
-            self.work = None
-            raise
-        finally:
-            mode.exchange("dispatch_modes", was)
-        operands = [self._operand(x) for x in (args[0] if op.variadic else args)]
-        if any(isinstance(v, Tensor) for v in params.values()) or None in operands or op.draws:
-            self.work = None
-        outs = found if isinstance(found, (tuple, list)) else (found,)
-        places = []
-        for t in outs:
-            if id(t) in self.places:
-                self.work = None
-            places.append(len(self.tensors))
-            self._add(t)
-        if self.work is not None:
-            call = None
-            if self.eager and op.kind == "elementwise" and not op.params:
-                call = op.call if all(i is not None for i, _ in operands) else None
-            self.work.append((call, op, operands, params, mode.state.grad, places))
-        return found
-
-    def detached(self, x):
-        """``x.detach()``, noted as work without an operation."""
-        found = x.detach()
-        if self.work is not None:
-            place = [len(self.tensors)]
-            self.work.append((Tensor.detach, None, [self._operand(x)], {}, mode.state.grad, place))
-            if id(x) not in self.places:
-                self.work = None
-        self._add(found)
-        return found
-
-    def _add(self, t):
-        self.places[id(t)] = len(self.tensors)
-        self.tensors.append(t)
-        self.versions.append(t.cell[1])
-
-    def call(self, func, args, kwargs):
-        """Run an operator of ``torch.library``; such work is not noted."""
-        self.work = None
-        was = mode.exchange("dispatch_modes", None)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            mode.exchange("dispatch_modes", was)
-
-    def _operand(self, x):
-        if not isinstance(x, Tensor):
-            return None, x
-        place = self.places.get(id(x))
-        return None if place is None else (place, None)
-
-    def fill(self, course, results, varies):
-        """Note the work in ``course``; returns whether it can be run again."""
-        if self.work is None or any(id(t) not in self.places for t in results):
-            return False
-        if any(t.cell[1] != v for t, v in zip(self.tensors, self.versions, strict=True)):
-            return False
-        course.work = self.work
-        course.found = [(self.places[id(t)], v) for t, v in zip(results, varies, strict=True)]
-        course.size = len(self.tensors)
-        return True
