@@ -327,11 +327,23 @@ def dist(input, other, p=2):
     >>> torch.dist(torch.tensor([3.0, 4.0]), torch.zeros(2))
     tensor(5.)
     """
+    p = number(p)
+    try:
+        found = on_arrays(lambda x, y: _norm_of(x - y, p), input, other)
+    except ValueError:  # the subtraction of tensors raises it again, with their shapes
+        found = None
+    if found is not None:
+        return found
     difference = input - other
     if difference.dtype.category < 2:
         raise DtypeError(
             "dist: norm(): input dtype should be either floating point or complex, "
             f"got {difference.dtype}"
         )
-    found = renamed(vector_norm(difference, p=number(p)), "DistBackward0")
+    found = renamed(vector_norm(difference, p=p), "DistBackward0")
     return watch(found, input, other)
+
+
+def _norm_of(x, p):
+    """The p-norm of an array."""
+    return vector_norm.op.forward(xp, x, dim=tuple(range(x.ndim)), p=p)

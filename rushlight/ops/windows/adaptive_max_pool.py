@@ -65,16 +65,18 @@ def _adaptive_table(size, places):
 
 
 def _few_positions(x, places):
-    """The positions of the maxima in windows that cover x evenly; None: many, or x has a nan."""
+    """The positions of the maxima in windows that cover x evenly; None: many."""
     n = len(places)
     if type(x) is not np.ndarray:  # a call that will be replayed
         found = best_by_loop(x, *_regions(x.shape[x.ndim - n :], places))
         if found is not None:
             return found[0]
     table = _adaptive_table(x.shape[x.ndim - n :], places)
-    if table is None or not 0 < prod(x.shape[:-n]) * table.size <= FEW or not is_finite(x):
+    if table is None or not 0 < prod(x.shape[:-n]) * table.size <= FEW:
         return None
-    return best_of_table(x, table, places)
+    if is_finite(x):
+        return best_of_table(x, table, places)
+    return best(x, *_regions(x.shape[x.ndim - n :], places))
 
 
 def _regions(size, places):

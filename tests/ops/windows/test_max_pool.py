@@ -21,3 +21,12 @@ def test_windows_that_lie_in_the_padding_alone(way):
     (slope,) = torch.autograd.grad(F.max_pool1d(x, 2, 1, 1, 3), x, g, create_graph=True)
     (again,) = torch.autograd.grad((slope * weights).sum(), g)
     assert again.tolist() == [[[0.0]] * 2] * 2
+
+
+def test_the_first_of_equal_zeros_is_the_maximum_beside_nan_and_infinity():
+    for last in (3.0, torch.inf, torch.nan):
+        for zeros in ((0.0, -0.0), (-0.0, 0.0)):
+            x = torch.tensor([[torch.inf, 1.0, *zeros, -1.0, 2.0, last]])
+            found = torch.nn.functional.adaptive_max_pool1d(x, 3)
+            assert str(found[0, 1].item()) == str(zeros[0])
+            assert str(found[0, 2].item()) == str(last)
