@@ -43,6 +43,7 @@ class Adam(Elementwise):
     """
 
     _instead = ", please consider SparseAdam instead"
+    _lerped = "exp_avg"
     _older = {
         "amsgrad": False, "maximize": False, "foreach": None, "capturable": False,
         "differentiable": False, "decoupled_weight_decay": False, "fused": None,

@@ -35,6 +35,7 @@ class Adamax(Elementwise):
     tensor([0.5000], requires_grad=True)
     """
 
+    _lerped = "exp_avg"
     _older = {
         "foreach": None, "maximize": False, "differentiable": False, "capturable": False,
     }  # fmt: skip

@@ -16,6 +16,7 @@ from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.device_array import placed, recording_of, reserved
 from rushlight.dtype import float64
+from rushlight.errors import DtypeError
 from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
@@ -77,6 +78,7 @@ class Elementwise(Optimizer):
 
     _counted = True  # the state has a "step"
     _joint = True  # the rule works on a flat array of many parameters
+    _lerped = ""  # the state tensor that must have the dtype of the gradient, as for ``lerp``
     _numbers: tuple = ()  # names of state tensors that hold one number each
     _structure: tuple = ()  # options whose numbers a compiled step holds as constants
     _older: dict = {}  # defaults of options that old checkpoints lack
@@ -271,7 +273,7 @@ class Elementwise(Optimizer):
         self._known = None
         flat = [
             (p, c) for p, c in ready
-            if real_type(p) and id(p) not in plan.repeated and not self._is_shared(p)
+            if real_type(p) and id(p) not in plan.repeated and self._fits(p, plan.names)
         ]  # fmt: skip
         if flat and self._joint:
             params, counts = zip(*flat, strict=True)
@@ -288,10 +290,16 @@ class Elementwise(Optimizer):
         with mode.no_grad():
             self._step_tensors(plan.group, ready)
 
-    def _is_shared(self, p):
-        """True if other processes see the state of ``p``, which then stays in its memory."""
+    def _fits(self, p, names):
+        """True if the state of ``p`` may move to the memory of a bundle, in the dtype of ``p``.
+
+        State that other processes see stays in its memory. State keeps its dtype if the parameter
+        gets another one.
+        """
         own = self.state.get(p) or {}
-        return any(isinstance(t, Tensor) and t.is_shared() for t in own.values())
+        tensors = [t for t in own.values() if isinstance(t, Tensor)]
+        alike = all(own[name].dtype is p.dtype for name in self._names_of(p, names))
+        return alike and not any(t.is_shared() for t in tensors)
 
     def _step_sparse(self, plan):
         """Update the idle parameters with sparse gradients; return the other idle parameters."""
@@ -345,6 +353,12 @@ class Elementwise(Optimizer):
                 count = 0.0
                 if p in self._counters:
                     self._counters[p]._array[...] = 0.0
+        if self._lerped and (mean := self.state[p][self._lerped]).dtype is not p.dtype:
+            raise DtypeError(
+                f"{type(self).__name__}: expected dtype {mean.dtype} for `end` but got dtype "
+                f"{p.dtype}: the parameter has another dtype than its state; load the state again "
+                "by load_state_dict, which converts it"
+            )
         if not self._counted:
             return count
         step = self.state[p]["step"]

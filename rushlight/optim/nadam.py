@@ -37,6 +37,7 @@ class NAdam(Elementwise):
     tensor([0.5000], requires_grad=True)
     """
 
+    _lerped = "exp_avg"
     _numbers = ("mu_product",)
     _older = {
         "maximize": False, "foreach": None, "capturable": False, "differentiable": False,

@@ -38,6 +38,7 @@ class RAdam(Elementwise):
     tensor([0.2500], requires_grad=True)
     """
 
+    _lerped = "exp_avg"
     _older = {
         "foreach": None, "maximize": False, "differentiable": False,
         "decoupled_weight_decay": False, "capturable": False,

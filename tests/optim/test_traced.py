@@ -121,3 +121,29 @@ def test_only_the_step_compiled():
         compiled()
         reference.step()
         alike((w, b), (v, c))
+
+
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "Adam"])
+@pytest.mark.parametrize("way", [rushlight.compile, lambda step: step])
+def test_a_model_that_changes_its_dtype(kind, way):
+    """The state keeps its dtype; Adam refuses, as PyTorch's lerp does."""
+    model = rushlight.nn.Linear(2, 2)
+    optimizer = getattr(rushlight.optim, kind)(model.parameters(), lr=0.1)
+    for group in optimizer.param_groups:
+        group["momentum"] = 0.9
+
+    @way
+    def step(x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+    step(rushlight.ones(1, 2))
+    model.double()
+    if kind == "Adam":
+        with pytest.raises(RuntimeError, match=r"expected dtype torch\.float32 for `end`"):
+            step(rushlight.ones(1, 2).double())
+        return
+    step(rushlight.ones(1, 2).double())
+    assert optimizer.state[model.bias]["momentum_buffer"].dtype is rushlight.float32
+    assert model.bias.dtype is rushlight.float64
