@@ -55,6 +55,8 @@ leave_device: Callable[..., Any]
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]
 overridden: Callable[..., Any]
+#: From ``ops/core/dispatch.py``: runs an operation with parameters that are prepared already.
+repeat: Callable[..., Any]
 #: From ``ops/core/view_writes.py``: notes a write through a view in its base's history.
 record_patch: Callable[..., Any]
 #: From ``autograd/tape.py``: brings a view up to date if its memory was written since.

@@ -39,22 +39,25 @@ def sum_to(g, shape):
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def ancestors(nodes):
-    """A list of ``nodes`` and of all nodes that they were computed from."""
+def ancestors(nodes, since=0):
+    """A list of ``nodes`` and of all nodes that they were computed from.
+
+    The search ends at nodes that were recorded before the time ``since``.
+    """
     seen = set(nodes)
     found = list(seen)
     for node in found:  # the list grows during the loop
-        for parent in node.parents:
+        for parent in node.parents if node.clock >= since else ():
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 found.append(parent)
     return found
 
 
-def leading(targets, roots):
+def leading(targets, roots, since=0):
     """Ids of ``targets`` and of all nodes on a path from ``roots`` to one of these ids."""
     leads = set(targets)
-    nodes = ancestors(roots)
+    nodes = ancestors(roots, since)
     nodes.sort(key=_clock)
     for node in nodes:  # oldest first, so parents come before the nodes computed from them
         if any(id(p) in leads for p in node.parents):
@@ -69,12 +72,12 @@ class _Targets:
     targets' hooks do not run. If ``entered`` is True, the nodes of the targets run.
     """
 
-    def __init__(self, ids, roots, beyond, entered):
+    def __init__(self, ids, roots, beyond, entered, since):
         self.ids = ids
         self.beyond = beyond
         self.entered = entered
         self.arrived: dict = {}
-        self.leading = leading(ids, roots)
+        self.leading = leading(ids, roots, since)
 
     def concern(self, node, g):
         """Whether the run visits ``node``. A target that ends the graph only keeps ``g``."""
@@ -97,7 +100,7 @@ class _Targets:
         return beyond or self.entered or not node.parents
 
 
-def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
+def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True, since=0):
     """Send ``grads`` from ``roots`` back through the graph.
 
     Args:
@@ -110,6 +113,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
             the nodes of the targets then run, with their hooks, and lose their saved values.
         beyond: If False, the graph ends at the targets: no path goes past a target, and the
             targets' hooks do not run.
+        since: No node that was recorded before this time leads to a target.
 
     Returns:
         The gradients that arrived at the targets, by id.
@@ -125,7 +129,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     watched = mode.intercept and (state.anomaly is not None or state.profiler is not None)
     general = symbolic or watched
     recorder = state.recorder if general else None
-    wanted = None if targets is None else _Targets(targets, roots, beyond, accumulate)
+    wanted = None if targets is None else _Targets(targets, roots, beyond, accumulate, since)
     leads = None if wanted is None else wanted.leading
     # The newest node comes first. Nodes that send it a gradient are newer, so they have all run.
     while queue:

@@ -1,19 +1,15 @@
 """Forward-mode derivatives with dual tensors: ``torch.autograd.forward_ad``.
 
 A dual tensor is a tensor that wants a gradient. Its level keeps its tangent. ``unpack_dual`` finds
-the tangent of a result with two backward passes: ``uᵀ J`` is linear in u, and its gradient with
-respect to u along the tangents is ``J v``. So every operation with second gradients has forward
-mode. In the first pass a custom Function that has a ``jvp`` is represented by it.
+the tangent of a result: it moves the level's tangents forward along the tape (``tangents.py``).
 """
 
 import threading
 import weakref
-from contextlib import contextmanager
 from typing import NamedTuple
 
-from rushlight.autograd import mode
-from rushlight.autograd.gradient import grad
 from rushlight.autograd.mode import enable_grad, is_grad_enabled
+from rushlight.autograd.tangents import check_tangent, pushed
 from rushlight.autograd.tape import Leaf
 from rushlight.tensor import Tensor
 
@@ -21,26 +17,6 @@ __all__ = [
     "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",
     "unpack_dual",
 ]  # fmt: skip
-
-
-@contextmanager
-def first_pass():
-    """Context of the first of the two backward passes."""
-    was, mode.state.forward = mode.state.forward, True
-    try:
-        yield
-    finally:
-        mode.state.forward = was
-
-
-def check_tangent(tensor, tangent):
-    """Raise if the two have different shapes."""
-    if tensor.shape != tangent.shape:
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original "
-            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
-            f"given forward gradient is of size {list(tangent.shape)}."
-        )
 
 
 def reaches_outside(outputs, inputs):
@@ -223,21 +199,8 @@ def unpack_dual(tensor, *, level=None):
         if dual() is tensor and tensor._version == version:  # as make_dual gave it
             return UnpackedDualTensor(tensor.detach(), tangent)
     outer = is_grad_enabled() and reaches_outside([tensor], inputs)
-    primal = tensor if outer else tensor.detach()
-    with enable_grad():
-        weights = tensor.detach().new_zeros(tensor.shape).requires_grad_()
-        with first_pass():
-            pulled = grad(tensor, inputs, weights, create_graph=True, allow_unused=True)
-        pairs = [(p, v) for p, v in zip(pulled, tangents, strict=True) if p is not None]
-        if not pairs:
-            return UnpackedDualTensor(tensor, None)
-        pairs = [(p, v) for p, v in pairs if p.requires_grad]
-        if not pairs:  # the derivative is 0 everywhere, as that of a sign
-            return UnpackedDualTensor(primal, tensor.detach().new_zeros(tensor.shape))
-        pulled, tangents = zip(*pairs, strict=True)
-        graph = outer or any(t.requires_grad for t in tangents)
-        (found,) = grad(
-            pulled, weights, tangents, retain_graph=True, create_graph=graph,
-            materialize_grads=True,
-        )  # fmt: skip
-    return UnpackedDualTensor(primal, found if graph else found.detach())
+    graph = outer or (is_grad_enabled() and any(t.requires_grad for t in tangents))
+    (found,) = pushed([tensor], inputs, tangents, graph)
+    if found is None:
+        return UnpackedDualTensor(tensor, None)
+    return UnpackedDualTensor(tensor if outer else tensor.detach(), found)

@@ -6,8 +6,8 @@ respect to u, because uᵀ J is linear in u (the "double backward").
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.forward_ad import first_pass
 from rushlight.autograd.gradient import grad, refuse_complex_output
+from rushlight.autograd.tangents import first_pass
 from rushlight.docstrings import document
 from rushlight.tensor import Tensor
 

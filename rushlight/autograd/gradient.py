@@ -134,7 +134,7 @@ def _at_edge(edge):
     return _AtEdge(node)
 
 
-def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
+def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name, since=0):
     state = mode.state
     symbolic = bool(create_graph)
     if mode.intercept:
@@ -167,7 +167,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
+        return engine.run(roots, seeds, retain, symbolic, targets, accumulate, since=since)
     finally:
         if symbolic:
             mode.set_grad(was)
@@ -332,6 +332,15 @@ def grad(
     return tuple(
         [_arrived(t, found, allow_unused, materialize_grads, create_graph) for t in inputs]
     )
+
+
+def gradients_since(outputs, grads, graph, targets, since):
+    """The gradients of the nodes with the ids ``targets``, as tensors, by id.
+
+    ``since``: no node that was recorded before this time leads to a target.
+    """
+    found = _run(outputs, grads, graph, graph, targets, False, "jvp", since)
+    return {key: from_array(g) if isinstance(g, ndarray) else g for key, g in found.items()}
 
 
 def _of_rows(outputs, inputs, grads, create_graph, options):

@@ -1,15 +1,14 @@
 """Derivatives of functions: ``grad``, ``vjp``, ``jvp``, Jacobians and Hessians.
 
 Each transform calls the function on new tensors over its arguments, which want gradients and stay
-connected to the arguments' own history. So transforms nest. Forward-mode products come from two
-backward passes: ``uᵀ J`` is linear in u, and its gradient with respect to u along v is ``J v``. So
-every operation with second gradients has them.
+connected to the arguments' own history. So transforms nest. Forward-mode products move tangents
+along the tape (``autograd/tangents.py``).
 """
 
 from contextlib import nullcontext
 from functools import partial, wraps
 
-from rushlight.autograd.forward_ad import check_tangent, first_pass, reaches_outside
+from rushlight.autograd.forward_ad import reaches_outside
 from rushlight.autograd.gradient import grad as gradients_of
 from rushlight.autograd.gradient import refuse_complex_output
 from rushlight.autograd.mode import (
@@ -18,6 +17,7 @@ from rushlight.autograd.mode import (
     is_grad_enabled,
     is_inference_mode_enabled,
 )
+from rushlight.autograd.tangents import check_tangent, pushed
 from rushlight.autograd.tape import Leaf
 from rushlight.func.vmap import vmap
 from rushlight.ops.create.filled import zeros_like
@@ -246,20 +246,12 @@ def vjp(func, *primals, has_aux=False):
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 
 
-def _pulled(run):
-    """(u, ``uᵀ J``) for the outputs of ``run``: the first of the two passes of forward mode."""
-    with _recording():
-        weights = [zeros_like(o).requires_grad_() for o in run.outputs]
-    with first_pass():
-        pulled = run.products(weights, create_graph=True)
-    return weights, pulled
-
-
-def _forward(run, first, tangents):
-    """``J v``: the gradient of ``uᵀ J v`` with respect to u; ``first`` is from ``_pulled``."""
-    weights, pulled = first
+def _forward(run, tangents):
+    """``J v``: the tangents of the outputs, from those of the inputs."""
     graph = run.goes_on or any(t.requires_grad for t in tangents)
-    return run.given(_gradients(pulled, weights, tangents, graph))
+    found = pushed(run.outputs, run.inputs, tangents, graph)
+    found = [zeros_like(o) if t is None else t for o, t in zip(run.outputs, found, strict=True)]
+    return run.given(found)
 
 
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
@@ -297,7 +289,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     run = _Run("jvp", func, primals, None, has_aux)
     for x, v in zip(run.inputs, vector, strict=True):
         check_tangent(x, v)
-    product = tree_unflatten(_forward(run, _pulled(run), vector), run.structure)
+    product = tree_unflatten(_forward(run, vector), run.structure)
     return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
 
 
@@ -318,9 +310,8 @@ def linearize(func, *primals):
     tensor(3.)
     """
     run = _Run("linearize", func, primals)
-    first = _pulled(run)
     return run.result, lambda *tangents: tree_unflatten(
-        _forward(run, first, tree_flatten(tangents)[0]), run.structure
+        _forward(run, tree_flatten(tangents)[0]), run.structure
     )
 
 
@@ -410,8 +401,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
         chosen, one = _chosen("jacfwd", argnums, args)
         run = _Run("jacfwd", partial(func, **kwargs), args, chosen, has_aux)
         _refuse_complex("jacfwd", run)
-        first = _pulled(run)  # is the same for all columns
-        columns = vmap(lambda *v: tuple(_forward(run, first, v)), randomness=randomness)
+        columns = vmap(lambda *v: tuple(_forward(run, v)), randomness=randomness)
         columns = columns(*_basis(run.inputs))
         found = []
         for o, column in zip(run.outputs, columns, strict=True):

@@ -62,6 +62,8 @@ class Op:
         params: Names of the other parameters, with their defaults in ``defaults``.
         required: Names of the parameters without a default.
         variadic: The only input is a list of tensors.
+        linear: If the operation is linear in each input with a gradient rule: for each input the
+            names of the inputs that its rule reads. See ``autograd/tangents.py``.
         rules: For each input None, or (rule, indices into ``saves``, an itemgetter for these
             indices if there are several, its ``Replays``).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
@@ -268,6 +270,7 @@ class Op:
         self.origins: list[int | None] = []
         self.plan: list[tuple] = []
         self.watched: list[tuple] = []
+        self.linear: list[Any] | None = None
         base = VariadicNode if self.variadic else Node
         grad_name = options.pop("grad_name", None) or node_name(self.name)
         self.node: type[Node] = type(grad_name, (base,), {"__slots__": (), "op": self})
@@ -309,10 +312,59 @@ class Op:
             if code.co_code == _SAME:
                 replays.run = None
             self.rules[i] = rule, places, take, replays
+        self.linear = None
+        if self.kind != "elementwise" and not self.draws:
+            self._find_linear(users)
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         self.node.holds = any(o is not None for o in self.origins)
         for specialise in self.closures:
             specialise()
+
+    def passes(self, i):
+        """Whether the operation only adds the input ``i``, broadcast, to the rest of the result.
+
+        A rule that does more than return its gradient says so by its attribute ``added``.
+        """
+        if self.rules[i] is None:
+            return False
+        rule = self.rules[i][0]
+        return rule.__code__.co_code == _SAME or hasattr(rule, "added")
+
+    def _find_linear(self, users):
+        """Fill ``linear`` if each rule is that of a linear operation, and save what calls need.
+
+        A call on the tangent of an input needs, besides what the input's rule reads: the parameters
+        without a default, and the shapes of the other inputs, which are then zeros.
+        """
+        found: list[Any] = []
+        more: dict = {}
+        ruleless = {k for k, entry in zip(self.inputs, self.rules, strict=True) if entry is None}
+        for i, entry in enumerate(self.rules):
+            read = None
+            if entry is not None:
+                origins = [self.origins[k] for k in entry[1]]
+                read = {self.inputs[o] for o in origins if o is not None and o >= 0}
+                mapped = i in origins or -1 in origins or -2 in origins
+                if mapped or hasattr(entry[0], "unlisted"):
+                    return
+                if not self.passes(i):
+                    if not read >= ruleless:
+                        return
+                    zeros = [
+                        name + "_shape"
+                        for k, name in enumerate(self.inputs)
+                        if k != i and name not in read and not self.passes(k)
+                        and name not in self.optional
+                    ]  # fmt: skip
+                    for w in (*self.required, *zeros):
+                        more.setdefault(w, []).append(i)
+            found.append(read)
+        self.linear = found
+        for w, who in more.items():
+            if w not in self.saves:
+                self.saves.append(w)
+                self.origins.append(None)
+            users.setdefault(w, []).extend(who)
 
     def watch(self, **names):
         """State which values PyTorch's rules save and ours do not: ``watch(x="x out")``.

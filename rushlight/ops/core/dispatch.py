@@ -49,6 +49,9 @@ def repeat(op, args, params):
     return apply(prepared(op), args, params)
 
 
+late.repeat = repeat
+
+
 @cache
 def prepared(op):
     """``op`` without its ``prepare`` step: recorded parameters are prepared already."""

@@ -103,6 +103,9 @@ def _bias_slope(g):
     return column_sums(g) if is_array(g) else g.sum(0)
 
 
+vars(_bias_slope)["added"] = True
+
+
 def _kernels(rank, affine_name, product_name):
     """The operations with and without bias. Their gradients have PyTorch's names."""
     named = {"public": False, "method": False, "eight_bits": True, "rounds_once": True}

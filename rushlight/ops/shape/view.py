@@ -288,7 +288,7 @@ def _copied(x, shape):
         return _reshape_copy(x, shape)
     op, array = _reshape_copy.op, plain(x)
     found = op.forward(xp, array, shape=shape)
-    return taped(op, found, (x.node,), (array.shape,), (None,))
+    return taped(op, found, (x.node,), (array.shape, shape), (None, None))
 
 
 def seen_as(x, shape):

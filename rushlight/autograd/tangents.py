@@ -1,0 +1,252 @@
+"""Tangents: derivatives that move forward along the tape, from a graph's inputs to its results.
+
+Each node gives the tangent of its result from the tangents of its parents. There are three ways:
+
+* The Jacobian of an *elementwise* operation on real numbers is diagonal, and therefore equal to its
+  transpose. So the gradient rule of an input, applied to the input's tangent, gives the product.
+* An operation that is *linear* in an input runs itself on the tangent of this input. The inputs
+  that the gradient rule does not read are only added, so they are zeros. ``Op.linear`` tells the
+  linear inputs: their gradient rules read neither the input itself nor the result.
+* Every other node takes two backward passes: ``uᵀ J`` is linear in u, and its gradient with respect
+  to u along the tangents is ``J v``. So every operation with second gradients has forward mode. In
+  the first pass a custom Function that has a ``jvp`` is represented by it.
+"""
+
+from contextlib import contextmanager, nullcontext
+from operator import attrgetter
+
+from rushlight import late
+from rushlight.autograd import mode
+from rushlight.autograd.engine import _fitted, _refuse_outer
+from rushlight.autograd.gradient import gradients_since
+from rushlight.autograd.tape import Node, Output, refresh, tick, typed
+from rushlight.dtype import COMPLEX_KINDS, OF
+from rushlight.errors import GraphError
+
+__all__ = ["check_tangent", "first_pass", "pushed"]
+
+_clock = attrgetter("clock")
+
+
+def check_tangent(tensor, tangent):
+    """Raise if the two have different shapes, or if one of them is complex."""
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original "
+            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
+            f"given forward gradient is of size {list(tangent.shape)}."
+        )
+
+
+@contextmanager
+def first_pass():
+    """Context of the first of the two backward passes of a node."""
+    was, mode.state.forward = mode.state.forward, True
+    try:
+        yield
+    finally:
+        mode.state.forward = was
+
+
+@contextmanager
+def _apart(graph):
+    """The modes in which tangents are computed; they have a history if ``graph`` is True."""
+    state = mode.state
+    in_rule, state.in_rule = state.in_rule, True
+    autocast, state.autocast = state.autocast, None  # tangents have their tensors' dtypes
+    try:
+        with mode.inference_mode(False) if state.inference else nullcontext():
+            was = mode.set_grad(graph)
+            try:
+                yield
+            finally:
+                mode.set_grad(was)
+    finally:
+        state.in_rule, state.autocast = in_rule, autocast
+
+
+def pushed(outputs, inputs, tangents, graph):
+    """The tangents of ``outputs`` from those of ``inputs``.
+
+    Args:
+        outputs: Tensors.
+        inputs: Tensors with a node: leaves, or other tensors at which the graph begins.
+        tangents: The tangent of each input.
+        graph: Whether the results get a history, for further derivatives.
+
+    Returns:
+        A list: the tangent of each output; None for one that depends on no input.
+    """
+    for t in outputs:
+        refresh(t)
+    mode.run = tick()  # as each backward: see there
+    known = {}
+    with _apart(graph):
+        for x, t in zip(inputs, tangents, strict=True):
+            if t.dtype.is_complex is not x.dtype.is_complex:
+                raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
+            known[x.node] = t if t.dtype is x.dtype else typed(t, x._array.dtype)
+        nodes = _reached([t.node for t in outputs if t.node is not None], known)
+        for node in nodes:
+            known[node] = _through(node, known, nodes, graph)
+        return [_given(t, known, tangents) if t.node in known else None for t in outputs]
+
+
+def _given(output, known, tangents):
+    """The tangent of ``output``, in memory of its own if an operation only passed it on."""
+    found = known[output.node]
+    if found is None:  # the derivative is 0 everywhere, as that of a sign
+        return output.detach().new_zeros(output.shape)
+    if found.view_of is None and getattr(found._array, "base", None) is None:
+        if not any(found._array is t._array for t in tangents):
+            return found
+    return found.clone()
+
+
+def _reached(roots, known):
+    """The nodes between those of ``known`` and ``roots``, in the order of their recording."""
+    seen = dict.fromkeys(roots)
+    todo = list(seen)
+    for node in todo:  # the list grows during the loop
+        if node not in known:
+            for parent in node.parents:
+                if parent is not None and parent not in seen:
+                    seen[parent] = None
+                    todo.append(parent)
+    todo.sort(key=_clock)
+    reached = set(known)
+    found = []
+    for node in todo:
+        if node not in known and not reached.isdisjoint(node.parents):
+            reached.add(node)
+            found.append(node)
+    return found
+
+
+def _through(node, known, nodes, graph):
+    """The tangent of the result of ``node``; a list for several results; None if it is 0."""
+    if type(node) is Output:
+        found = known[node.source]
+        found = None if found is None else found[node.index]
+    elif all(known.get(p) is None for p in node.parents):
+        return None
+    else:
+        _refuse_outer(node)
+        op = node.op
+        if op is None:
+            found = _twice(node, known, nodes, graph)
+        elif op.kind == "elementwise" and _is_real(node, known):
+            found = _by_rules(node, known)
+        elif op.linear is not None and type(node).backward in (Node.backward, op.node.backward):
+            found = _by_calls(node, known)
+        else:
+            found = _twice(node, known, nodes, graph)
+    return found if found is None or type(found) in (list, tuple) else _shaped(node, found)
+
+
+def _shaped(node, t):
+    """The tangent ``t`` in the shape and the dtype of the result of ``node``."""
+    if t._array.shape != node.shape:
+        t = t.expand(node.shape)
+    return t if t._array.dtype == node.dtype else typed(t, node.dtype)
+
+
+def _is_real(node, known):
+    if node.dtype.kind in COMPLEX_KINDS:
+        return False
+    tangents = [known.get(p) for p in node.parents]
+    return all(t is None or t._array.dtype.kind not in COMPLEX_KINDS for t in tangents)
+
+
+def _sum(x, y):
+    return y if x is None else x if y is None else x + y
+
+
+def _by_rules(node, known):
+    """The tangent of an elementwise operation: the sum of the gradient rules of the tangents."""
+    total = None
+    for parent in dict.fromkeys(node.parents):
+        t = known.get(parent)
+        if t is not None:
+            for part in node.backward(_shaped(node, t), True, {id(parent)}):
+                total = _sum(total, part)
+    return total
+
+
+def _by_calls(node, known):
+    """The tangent of an operation that is linear in its inputs, or in some of them."""
+    op = node.op
+    node.check()
+    values = {name: node.lift(i) for i, name in enumerate(op.saves)}
+    params = {name: values[name] for name in op.params if name in values}
+    if op.variadic:
+        tangents = [known.get(p) for p in node.parents]
+        some = next(t for t in tangents if t is not None)
+        shapes = values["tensors_shape"]
+        given = [
+            some.new_zeros(shape) if t is None else t
+            for t, shape in zip(tangents, shapes, strict=True)
+        ]
+        return late.repeat(op, (given,), params)
+    total = None
+    for i, parent in enumerate(node.parents):
+        t = known.get(parent)
+        if t is None:
+            continue
+        read = op.linear[i]
+        if op.passes(i):
+            found = _shaped(node, t)
+        else:
+            given = []
+            for k, name in enumerate(op.inputs):
+                if k == i:
+                    given.append(t)
+                elif name in read:
+                    given.append(values[name])
+                elif name in op.optional:
+                    given.append(None)
+                else:
+                    shape = node.shape if op.passes(k) else values[name + "_shape"]
+                    given.append(t.new_zeros(shape))
+            found = late.repeat(op, given, params)
+        if type(found) is tuple:
+            return found
+        total = _sum(total, found)
+    return total
+
+
+def _twice(node, known, nodes, graph):
+    """The tangent of the result of ``node`` by two backward passes."""
+    parents = [p if known.get(p) is not None else None for p in node.parents]
+    some = next(known[p] for p in parents if p is not None)
+    started = tick()
+    with mode.enable_grad():
+        if hasattr(node, "outputs"):
+            weights = [None] * node.outputs[1]
+            for n in nodes:
+                if type(n) is Output and n.source is node:
+                    weights[n.index] = _zeros(some, n)
+        else:
+            weights = _zeros(some, node)
+        with first_pass():
+            found = node.backward(weights, True, {id(p) for p in parents if p is not None})
+        pairs = [
+            (_fitted(p, gi), known[p])
+            for p, gi in zip(parents, found, strict=True)
+            if p is not None and gi is not None
+        ]
+    pairs = [(gi, t) for gi, t in pairs if gi.node is not None]
+    if not pairs:
+        return None
+    pulled, tangents = zip(*pairs, strict=True)
+    listed = weights if type(weights) is list else [weights]
+    targets = {id(w.node) for w in listed if w is not None}
+    arrived = gradients_since(pulled, tangents, graph, targets, started)
+    found = [None if w is None else arrived.get(id(w.node)) for w in listed]
+    if all(g is None for g in found):
+        return None
+    return found if type(weights) is list else found[0]
+
+
+def _zeros(like, node):
+    return like.new_zeros(node.shape, dtype=OF[node.dtype]).requires_grad_()
