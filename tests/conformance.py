@@ -4,6 +4,7 @@ import numpy as np
 
 import rushlight as torch
 from rushlight.autograd import mode
+from rushlight.autograd.tangents import pushed
 from rushlight.compiler.calls.compiled import Compiled
 from rushlight.compiler.run.program import Program
 from rushlight.ops.core import dispatch
@@ -15,6 +16,7 @@ __all__ = [
     "flat",
     "gradients",
     "operations",
+    "products",
     "run",
     "same",
     "tensors",
@@ -85,6 +87,35 @@ def gradients(framework, sample, dtype=None, create_graph=False, call=None):
     return framework.autograd.grad(
         outs, wanted, seeds, allow_unused=True, create_graph=create_graph
     )
+
+
+def products(sample):
+    """Pairs of equal numbers: uᵀ (J v), with J v by forward mode, and (Jᵀ u)ᵀ v.
+
+    The inputs move along v one by one, and all together.
+    """
+    given = tensors(torch, sample, requires_grad=True)
+    moving = [t for t in given if t.requires_grad]
+    outs, seeds = _seeded(torch, sample, given, None)
+    back = torch.autograd.grad(outs, moving, seeds, allow_unused=True, retain_graph=True)
+    along = [
+        torch.from_numpy(np.asarray(_weights(t, 7 + k))).to(t.dtype) for k, t in enumerate(moving)
+    ]
+    every = list(range(len(moving)))
+    for places in [[i] for i in every] + ([every] if len(every) > 1 else []):
+        found = pushed(outs, [moving[i] for i in places], [along[i] for i in places], False)
+        for out, t in zip(outs, found, strict=True):
+            assert t is None or (t.dtype is out.dtype and t.shape == out.shape)
+        yield (
+            sum([_dot(u, t) for u, t in zip(seeds, found, strict=True) if t is not None]),
+            sum([_dot(back[i], along[i]) for i in places if back[i] is not None]),
+        )
+
+
+def _dot(x, y):
+    """The real part of the sum of conj(x) y, in double precision."""
+    x, y = (array(t) for t in (x, y))
+    return float((np.conj(x.astype(complex)) * y).real.sum())
 
 
 def doubles(sample):

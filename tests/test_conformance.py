@@ -102,6 +102,23 @@ def _second_gradient(s):
     torch.autograd.gradgradcheck(call, c.doubles(s), atol=1e-4)
 
 
+@by_operation(lambda s: s.grad)
+def test_tangent(samples):
+    every(samples, _tangent)
+
+
+def _tangent(s):
+    """Forward mode, which reads from the rules whether an operation is linear, and the gradient."""
+    if any(OPS[name].own_slope for name in c.operations(s)):
+        return  # as that of padding in an embedding, whose tangent is the table's
+    try:
+        for found, want in c.products(s):
+            assert found == pytest.approx(want, 1e-3, 1e-3)
+    except (NotImplementedError, RuntimeError):
+        if s.second:  # forward mode may need second gradients
+            raise
+
+
 @by_operation(lambda s: s.trace)
 def test_traced_equals_eager(samples, monkeypatch):
     monkeypatch.setattr("rushlight.backend.native.COMPILER", "numpy")

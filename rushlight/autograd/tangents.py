@@ -194,19 +194,20 @@ def _by_calls(node, known):
         if t is None:
             continue
         read = op.linear[i]
-        if op.passes(i):
+        if op.added(i) is not None:
             found = _shaped(node, t)
         else:
             given = []
             for k, name in enumerate(op.inputs):
-                if k == i:
-                    given.append(t)
+                if k == i:  # a view in the order of dims exists in contiguous memory
+                    given.append(t.contiguous() if op.by_layout else t)
                 elif name in read:
                     given.append(values[name])
                 elif name in op.optional:
                     given.append(None)
                 else:
-                    shape = node.shape if op.passes(k) else values[name + "_shape"]
+                    added = op.added(k)
+                    shape = values[name + "_shape"] if added is None else added(node.shape)
                     given.append(t.new_zeros(shape))
             found = late.repeat(op, given, params)
         if type(found) is tuple:

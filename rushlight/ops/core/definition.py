@@ -27,6 +27,11 @@ FUNCTIONS: dict = {}
 _SAME = (lambda g: g).__code__.co_code  # a rule that computes nothing
 
 
+def _is_refusal(entry):
+    """Whether the rule of ``entry`` only raises; see ``underivable`` in ``rules.py``."""
+    return entry is not None and hasattr(entry[0], "unlisted")
+
+
 class _Required:
     def __repr__(self):
         return "REQUIRED"
@@ -313,58 +318,61 @@ class Op:
                 replays.run = None
             self.rules[i] = rule, places, take, replays
         self.linear = None
-        if self.kind != "elementwise" and not self.draws:
+        if self.kind != "elementwise" and not (self.draws or self.of_storage):
             self._find_linear(users)
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         self.node.holds = any(o is not None for o in self.origins)
         for specialise in self.closures:
             specialise()
 
-    def passes(self, i):
-        """Whether the operation only adds the input ``i``, broadcast, to the rest of the result.
+    def added(self, i):
+        """The shape of the result → that of the input ``i``, if the operation only adds the input.
 
-        A rule that does more than return its gradient says so by its attribute ``added``.
+        None if it does more. A rule that does more than return its gradient, although the input is
+        only added, has the attribute ``added``: the number of the input's dims.
         """
         if self.rules[i] is None:
-            return False
+            return None
         rule = self.rules[i][0]
-        return rule.__code__.co_code == _SAME or hasattr(rule, "added")
+        if rule.__code__.co_code == _SAME:
+            return tuple
+        count = getattr(rule, "added", None)
+        return None if count is None else lambda shape: shape[len(shape) - count :]
 
     def _find_linear(self, users):
         """Fill ``linear`` if each rule is that of a linear operation, and save what calls need.
 
-        A call on the tangent of an input needs, besides what the input's rule reads: the parameters
-        without a default, and the shapes of the other inputs, which are then zeros.
+        A call on the tangent of an input needs the other inputs that multiply it: their rules read
+        each other. An input without a rule is an index or the like. The others are only added, so
+        their zeros need a shape. Parameters without a default are needed, too.
         """
         found: list[Any] = []
-        more: dict = {}
-        ruleless = {k for k, entry in zip(self.inputs, self.rules, strict=True) if entry is None}
         for i, entry in enumerate(self.rules):
-            read = None
-            if entry is not None:
-                origins = [self.origins[k] for k in entry[1]]
-                read = {self.inputs[o] for o in origins if o is not None and o >= 0}
-                mapped = i in origins or -1 in origins or -2 in origins
-                if mapped or hasattr(entry[0], "unlisted"):
-                    return
-                if not self.passes(i):
-                    if not read >= ruleless:
-                        return
-                    zeros = [
-                        name + "_shape"
-                        for k, name in enumerate(self.inputs)
-                        if k != i and name not in read and not self.passes(k)
-                        and name not in self.optional
-                    ]  # fmt: skip
-                    for w in (*self.required, *zeros):
-                        more.setdefault(w, []).append(i)
-            found.append(read)
-        self.linear = found
-        for w, who in more.items():
-            if w not in self.saves:
-                self.saves.append(w)
-                self.origins.append(None)
-            users.setdefault(w, []).extend(who)
+            origins = [] if entry is None else [self.origins[k] for k in entry[1]]
+            if i in origins or -1 in origins or -2 in origins or _is_refusal(entry):
+                return
+            found.append({self.inputs[o] for o in origins if o is not None})
+        ruleless = {k for k, entry in zip(self.inputs, self.rules, strict=True) if entry is None}
+        self.linear = [
+            {k for k in read if k in ruleless or name in found[self.inputs.index(k)]}
+            for name, read in zip(self.inputs, found, strict=True)
+        ]
+        for i, read in enumerate(self.linear):
+            if self.rules[i] is None or self.added(i) is not None:
+                continue
+            if not read >= ruleless:
+                self.linear = None
+                return
+            zeros = [
+                name + "_shape"
+                for k, name in enumerate(self.inputs)
+                if not (k == i or name in read or name in self.optional or self.added(k))
+            ]
+            for w in (*self.required, *zeros):
+                if w not in self.saves:
+                    self.saves.append(w)
+                    self.origins.append(None)
+                users.setdefault(w, []).append(i)
 
     def watch(self, **names):
         """State which values PyTorch's rules save and ours do not: ``watch(x="x out")``.

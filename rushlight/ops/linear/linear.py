@@ -103,7 +103,7 @@ def _bias_slope(g):
     return column_sums(g) if is_array(g) else g.sum(0)
 
 
-vars(_bias_slope)["added"] = True
+vars(_bias_slope)["added"] = 1  # see ``Op.added``
 
 
 def _kernels(rank, affine_name, product_name):
