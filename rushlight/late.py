@@ -55,6 +55,8 @@ leave_device: Callable[..., Any]
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]
 overridden: Callable[..., Any]
+#: From ``ops/core/compute.py``: the forward of an operation on arrays.
+compute: Callable[..., Any]
 #: From ``ops/core/dispatch.py``: runs an operation with parameters that are prepared already.
 repeat: Callable[..., Any]
 #: From ``ops/core/view_writes.py``: notes a write through a view in its base's history.

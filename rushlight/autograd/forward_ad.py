@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rushlight.autograd.mode import enable_grad, is_grad_enabled
 from rushlight.autograd.tangents import check_tangent, pushed
-from rushlight.autograd.tape import Leaf
+from rushlight.autograd.tape import Leaf, Output
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -33,7 +33,7 @@ def reaches_outside(outputs, inputs):
         if id(node) in seen or id(node) in own:
             continue
         seen.add(id(node))
-        source = getattr(node, "source", node)  # of one of several results
+        source = node.source if type(node) is Output else node
         if type(source) is Leaf:
             if source.variable is not None:  # that of a transform inside the function is gone
                 return True

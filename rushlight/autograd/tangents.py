@@ -15,6 +15,9 @@ Each node gives the tangent of its result from the tangents of its parents. Ther
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
 
+import numpy as np
+from numpy import ndarray
+
 from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.engine import _fitted, _refuse_outer
@@ -22,10 +25,14 @@ from rushlight.autograd.gradient import gradients_since
 from rushlight.autograd.tape import Node, Output, refresh, tick, typed
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
+from rushlight.strides import in_order
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["check_tangent", "first_pass", "pushed"]
 
 _clock = attrgetter("clock")
+_f4 = np.dtype("f4")
+_f8 = np.dtype("f8")
 
 
 def check_tangent(tensor, tangent):
@@ -48,23 +55,6 @@ def first_pass():
         mode.state.forward = was
 
 
-@contextmanager
-def _apart(graph):
-    """The modes in which tangents are computed; they have a history if ``graph`` is True."""
-    state = mode.state
-    in_rule, state.in_rule = state.in_rule, True
-    autocast, state.autocast = state.autocast, None  # tangents have their tensors' dtypes
-    try:
-        with mode.inference_mode(False) if state.inference else nullcontext():
-            was = mode.set_grad(graph)
-            try:
-                yield
-            finally:
-                mode.set_grad(was)
-    finally:
-        state.in_rule, state.autocast = in_rule, autocast
-
-
 def pushed(outputs, inputs, tangents, graph):
     """The tangents of ``outputs`` from those of ``inputs``.
 
@@ -77,19 +67,56 @@ def pushed(outputs, inputs, tangents, graph):
     Returns:
         A list: the tangent of each output; None for one that depends on no input.
     """
-    for t in outputs:
-        refresh(t)
+    for t in (*outputs, *tangents):
+        if t.view_of is not None:
+            refresh(t)
     mode.run = tick()  # as each backward: see there
-    known = {}
-    with _apart(graph):
-        for x, t in zip(inputs, tangents, strict=True):
-            if t.dtype.is_complex is not x.dtype.is_complex:
-                raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
-            known[x.node] = t if t.dtype is x.dtype else typed(t, x._array.dtype)
-        nodes = _reached([t.node for t in outputs if t.node is not None], known)
-        for node in nodes:
-            known[node] = _through(node, known, nodes, graph)
-        return [_given(t, known, tangents) if t.node in known else None for t in outputs]
+    state = mode.state
+    in_rule, state.in_rule = state.in_rule, True
+    autocast, state.autocast = state.autocast, None  # tangents have their tensors' dtypes
+    try:
+        with mode.inference_mode(False) if state.inference else nullcontext():
+            was = mode.set_grad(graph)
+            try:
+                return _pushed(outputs, inputs, tangents, graph)
+            finally:
+                mode.set_grad(was)
+    finally:
+        state.in_rule, state.autocast = in_rule, autocast
+
+
+def _pushed(outputs, inputs, tangents, graph):
+    known: dict = {}
+    # Tangents are arrays while nobody needs to see the operations.
+    raw = not graph and not mode.intercept
+    for x, t in zip(inputs, tangents, strict=True):
+        if t.dtype.is_complex is not x.dtype.is_complex:
+            raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
+        known[x.node] = t = t if t.dtype is x.dtype else typed(t, x._array.dtype)
+        raw = raw and type(getattr(t, "_array", None)) is ndarray
+    if raw:
+        known = {node: t._array for node, t in known.items()}
+    nodes = _reached([t.node for t in outputs if t.node is not None], known)
+    for node in nodes:
+        if raw and type(node) is not Output:
+            found = _of_arrays(node, known)
+            if found is NotImplemented:
+                tensors = {p: _tensor(known.get(p)) for p in node.parents}
+                found = _through(node, tensors, nodes, graph)
+                several = type(found) in (list, tuple)
+                found = [_array(t) for t in found] if several else _array(found)
+        else:
+            found = _through(node, known, nodes, graph)
+        known[node] = found
+    return [_given(t, known, tangents) if t.node in known else None for t in outputs]
+
+
+def _tensor(t):
+    return from_array(t) if type(t) is ndarray else t
+
+
+def _array(t):
+    return t._array if isinstance(t, Tensor) else t
 
 
 def _given(output, known, tangents):
@@ -97,6 +124,7 @@ def _given(output, known, tangents):
     found = known[output.node]
     if found is None:  # the derivative is 0 everywhere, as that of a sign
         return output.detach().new_zeros(output.shape)
+    found = _tensor(found)
     if found.view_of is None and getattr(found._array, "base", None) is None:
         if not any(found._array is t._array for t in tangents):
             return found
@@ -125,22 +153,23 @@ def _reached(roots, known):
 
 def _through(node, known, nodes, graph):
     """The tangent of the result of ``node``; a list for several results; None if it is 0."""
+    op = node.op
     if type(node) is Output:
         found = known[node.source]
-        found = None if found is None else found[node.index]
-    elif all(known.get(p) is None for p in node.parents):
+        return None if found is None else found[node.index]
+    if all(known.get(p) is None for p in node.parents):
         return None
+    _refuse_outer(node)
+    if op is not None and op.kind == "elementwise" and _is_real(node, known):
+        found = _by_rules(node, known)
+    elif (
+        op is not None
+        and op.linear is not None
+        and type(node).backward in (Node.backward, op.node.backward)
+    ):
+        found = _by_calls(node, known)
     else:
-        _refuse_outer(node)
-        op = node.op
-        if op is None:
-            found = _twice(node, known, nodes, graph)
-        elif op.kind == "elementwise" and _is_real(node, known):
-            found = _by_rules(node, known)
-        elif op.linear is not None and type(node).backward in (Node.backward, op.node.backward):
-            found = _by_calls(node, known)
-        else:
-            found = _twice(node, known, nodes, graph)
+        found = _twice(node, known, nodes, graph)
     return found if found is None or type(found) in (list, tuple) else _shaped(node, found)
 
 
@@ -174,18 +203,18 @@ def _by_rules(node, known):
 
 
 def _by_calls(node, known):
-    """The tangent of an operation that is linear in its inputs, or in some of them."""
+    """The tangent of an operation that is linear in its inputs."""
     op = node.op
     node.check()
-    values = {name: node.lift(i) for i, name in enumerate(op.saves)}
+    values = [node.lift(i) for i in range(len(op.saves))]
+    values = dict(zip(op.saves, values, strict=True))
     params = {name: values[name] for name in op.params if name in values}
     if op.variadic:
         tangents = [known.get(p) for p in node.parents]
         some = next(t for t in tangents if t is not None)
-        shapes = values["tensors_shape"]
         given = [
             some.new_zeros(shape) if t is None else t
-            for t, shape in zip(tangents, shapes, strict=True)
+            for t, shape in zip(tangents, values["tensors_shape"], strict=True)
         ]
         return late.repeat(op, (given,), params)
     total = None
@@ -193,27 +222,87 @@ def _by_calls(node, known):
         t = known.get(parent)
         if t is None:
             continue
-        read = op.linear[i]
         if op.added(i) is not None:
             found = _shaped(node, t)
         else:
-            given = []
-            for k, name in enumerate(op.inputs):
-                if k == i:  # a view in the order of dims exists in contiguous memory
-                    given.append(t.contiguous() if op.by_layout else t)
-                elif name in read:
-                    given.append(values[name])
-                elif name in op.optional:
-                    given.append(None)
-                else:
-                    added = op.added(k)
-                    shape = values[name + "_shape"] if added is None else added(node.shape)
-                    given.append(t.new_zeros(shape))
-            found = late.repeat(op, given, params)
+            found = late.repeat(op, _operands(node, i, t, values), params)
         if type(found) is tuple:
             return found
         total = _sum(total, found)
     return total
+
+
+def _operands(node, i, t, values):
+    """The operands of a call on ``t``, the tangent of the input ``i``, an array or a tensor."""
+    op = node.op
+    read = op.linear[i]
+    given = []
+    for k, name in enumerate(op.inputs):
+        if k == i:
+            if op.by_layout:  # a view in the order of dims exists in contiguous memory
+                t = t.contiguous() if isinstance(t, Tensor) else in_order(t)
+            given.append(t)
+        elif name in read:
+            given.append(values[name])
+        elif name in op.optional:
+            given.append(None)
+        else:
+            added = op.added(k)
+            shape = values[name + "_shape"] if added is None else added(node.shape)
+            given.append(t.new_zeros(shape) if isinstance(t, Tensor) else np.zeros(shape, t.dtype))
+    return given
+
+
+def _of_arrays(node, known):
+    """The tangent of the result of ``node`` as an array; NotImplemented for some nodes."""
+    if not node.is_plain:
+        return NotImplemented
+    op, parents = node.op, node.parents
+    elementwise = op.kind == "elementwise"
+    if elementwise:
+        d = node.dtype
+        if d is not _f4 and d is not _f8:
+            return NotImplemented
+        for p in parents:
+            t = known.get(p)
+            if t is not None and t.dtype is not d:
+                return NotImplemented
+    elif op.linear is None:
+        return NotImplemented
+    node.check(symbolic=False)
+    saved, shape, total = node.saved, node.shape, None
+    if not elementwise:
+        values = dict(zip(op.saves, saved, strict=True))
+        params = {name: values[name] for name in op.params if name in values}
+        params = {**op.defaults, **params}
+    for i, parent in enumerate(parents):
+        t = known.get(parent)
+        if t is None:
+            continue
+        if elementwise:
+            if op.rules[i] is None:
+                continue
+            if t.shape != shape:
+                t = np.broadcast_to(t, shape)
+            rule, wanted, take, replays = op.rules[i]
+            given = take(saved) if take is not None else (saved[wanted[0]],) if wanted else ()
+            replay = replays.run
+            found = None if replay is None else replay(t, *given)
+            if found is None:
+                found = rule(t, *given)
+        elif op.added(i) is not None:
+            found = t
+        else:
+            found = late.compute(op, _operands(node, i, t, values), params)
+            if type(found) is tuple:
+                return found
+        if found is not None:
+            total = found if total is None else total + found
+    if total is None:
+        return None
+    if type(total) is not ndarray or total.dtype is not node.dtype:
+        total = np.asarray(total, node.dtype)
+    return total if total.shape == shape else np.broadcast_to(total, shape)
 
 
 def _twice(node, known, nodes, graph):

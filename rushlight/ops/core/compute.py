@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 import rushlight.dtype as dtypes
-from rushlight import float8
+from rushlight import float8, late
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import COMPLEX_HALF, OF
@@ -47,6 +47,9 @@ def compute(op, inputs, params, xp=xp):
             if type(a) is ndarray and (not a.flags.c_contiguous or (1 in a.shape and is_odd(a))):
                 return _arranged(op, inputs, params, xp)
     return arranged(op, inputs, _computed(op, inputs, params, xp))
+
+
+late.compute = compute
 
 
 def arranged(op, inputs, result):
