@@ -92,7 +92,8 @@ def gradients(framework, sample, dtype=None, create_graph=False, call=None):
 def products(sample):
     """Pairs of equal numbers: uᵀ (J v), with J v by forward mode, and (Jᵀ u)ᵀ v.
 
-    The inputs move along v one by one, and all together.
+    The inputs move along v one by one, and all together. Tangents are arrays, or tensors with a
+    history if all inputs move.
     """
     given = tensors(torch, sample, requires_grad=True)
     moving = [t for t in given if t.requires_grad]
@@ -102,8 +103,8 @@ def products(sample):
         torch.from_numpy(np.asarray(_weights(t, 7 + k))).to(t.dtype) for k, t in enumerate(moving)
     ]
     every = list(range(len(moving)))
-    for places in [[i] for i in every] + ([every] if len(every) > 1 else []):
-        found = pushed(outs, [moving[i] for i in places], [along[i] for i in places], False)
+    for places, graph in [*[([i], False) for i in every], (every, True)]:
+        found = pushed(outs, [moving[i] for i in places], [along[i] for i in places], graph)
         for out, t in zip(outs, found, strict=True):
             assert t is None or (t.dtype is out.dtype and t.shape == out.shape)
         yield (

@@ -21,7 +21,7 @@ from rushlight.remote import RemoteArray, device_of
 from rushlight.strides import dense_strides, ordered_like, visit_order
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["ancestors", "leading", "run"]
+__all__ = ["ancestors", "fitted", "leading", "refuse_outer", "run"]
 
 _clock = attrgetter("clock")
 _f4 = np.dtype("f4")
@@ -195,7 +195,7 @@ def _plain_step(pending, queue, shared, node, g, leads):
         if gi is g:
             _share(shared, g)
         if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
-            gi = _fitted(parent, gi)
+            gi = fitted(parent, gi)
         if parent in pending:
             pending[parent] = _added(pending[parent], gi)
         else:
@@ -210,7 +210,7 @@ def _share(shared, g):
         shared[id(g)] = ref(g)
 
 
-def _refuse_outer(node):
+def refuse_outer(node):
     """Raise if a trace is being recorded and ``node`` is older than the trace."""
     recorder = mode.recorder()
     if recorder is not None and node.clock < recorder.began and not recorder.batches:
@@ -246,17 +246,17 @@ def _called(node, *grads):
         if grads[0] is not None:
             _accumulate(node, grads[0], {})
         return ()
-    _refuse_outer(node)
+    refuse_outer(node)
     if all(g is None for g in grads):
         found = [None] * len(node.parents)
     else:
         missing = [None] * (count - len(grads))
         found = node.backward(grads[0] if count == 1 else [*grads, *missing], symbolic=True)
-    fitted = [
-        None if gi is None or parent is None else _fitted(parent, gi)
+    found = [
+        None if gi is None or parent is None else fitted(parent, gi)
         for parent, gi in zip(node.parents, found, strict=True)
     ]
-    return fitted[0] if len(fitted) == 1 else tuple(fitted)
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 Node.__call__ = _called  # type: ignore[method-assign]
@@ -264,7 +264,7 @@ Node.__call__ = _called  # type: ignore[method-assign]
 
 def _step(pending, queue, shared, node, g, symbolic, leads):
     """Run one node of any kind, with its hooks. ``leads``: see ``Node.backward``."""
-    _refuse_outer(node)
+    refuse_outer(node)
     was = mode.state.grad
     if not symbolic and was:
         mode.set_grad(False)  # the computations of hooks and custom functions are not recorded
@@ -282,7 +282,7 @@ def _step(pending, queue, shared, node, g, symbolic, leads):
         if node.hooks:
             if type(node) is not Output:  # hooks see gradients as the parents get them
                 found = [
-                    gi if gi is None or parent is None else _fitted(parent, gi)
+                    gi if gi is None or parent is None else fitted(parent, gi)
                     for parent, gi in zip(node.parents, found, strict=True)
                 ]
             found = hooking.run_after(node, found, g)
@@ -308,7 +308,7 @@ def _is_nothing(g):
 def _send(pending, queue, node, g):
     """Add ``g`` to the pending gradient of ``node``."""
     if type(g) is not ndarray or g.dtype is not node.dtype or g.shape != node.shape:
-        g = _fitted(node, g)
+        g = fitted(node, g)
     if node in pending:
         pending[node] = _added(pending[node], g)
     else:
@@ -328,7 +328,7 @@ def _added(x, y):
     return asarray(total) if isinstance(total, np.generic) else total
 
 
-def _fitted(node, g):
+def fitted(node, g):
     """``g`` in the shape and dtype of ``node``: broadcasting and promotion undone."""
     array = g
     if type(g) is not ndarray:
@@ -351,7 +351,7 @@ def _fitted_sparse(node, g):
     """
     if node.clock:
         dense = g.to_dense()
-        return _fitted(node, dense if mode.recorder() or dense.node is not None else dense._array)
+        return fitted(node, dense if mode.recorder() or dense.node is not None else dense._array)
     if node.dtype is None:
         return node.typed(g)
     return g if g.stored._array.dtype == node.dtype else g.to(OF[node.dtype])

@@ -14,15 +14,16 @@ Each node gives the tangent of its result from the tangents of its parents. Ther
 
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.autograd.engine import _fitted, _refuse_outer
+from rushlight.autograd.engine import fitted, refuse_outer
 from rushlight.autograd.gradient import gradients_since
-from rushlight.autograd.tape import Node, Output, refresh, tick, typed
+from rushlight.autograd.tape import Flat, Node, Output, refresh, tick, typed
 from rushlight.dtype import COMPLEX_KINDS, OF
 from rushlight.errors import GraphError
 from rushlight.strides import in_order
@@ -36,7 +37,7 @@ _f8 = np.dtype("f8")
 
 
 def check_tangent(tensor, tangent):
-    """Raise if the two have different shapes, or if one of them is complex."""
+    """Raise if the two have different shapes."""
     if tensor.shape != tangent.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original "
@@ -90,7 +91,7 @@ def _pushed(outputs, inputs, tangents, graph):
     # Tangents are arrays while nobody needs to see the operations.
     raw = not graph and not mode.intercept
     for x, t in zip(inputs, tangents, strict=True):
-        if t.dtype.is_complex is not x.dtype.is_complex:
+        if t.dtype.is_complex and not x.dtype.is_complex:
             raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
         known[x.node] = t = t if t.dtype is x.dtype else typed(t, x._array.dtype)
         raw = raw and type(getattr(t, "_array", None)) is ndarray
@@ -125,10 +126,9 @@ def _given(output, known, tangents):
     if found is None:  # the derivative is 0 everywhere, as that of a sign
         return output.detach().new_zeros(output.shape)
     found = _tensor(found)
-    if found.view_of is None and getattr(found._array, "base", None) is None:
-        if not any(found._array is t._array for t in tangents):
-            return found
-    return found.clone()
+    a = found._array
+    own = found.view_of is None and getattr(a, "base", None) is None
+    return found if own and not any(a is t._array for t in tangents) else found.clone()
 
 
 def _reached(roots, known):
@@ -159,7 +159,9 @@ def _through(node, known, nodes, graph):
         return None if found is None else found[node.index]
     if all(known.get(p) is None for p in node.parents):
         return None
-    _refuse_outer(node)
+    refuse_outer(node)
+    if type(node) is Flat:  # its second parent has no slope
+        return known.get(node.parents[0])
     if op is not None and op.kind == "elementwise" and _is_real(node, known):
         found = _by_rules(node, known)
     elif (
@@ -206,8 +208,7 @@ def _by_calls(node, known):
     """The tangent of an operation that is linear in its inputs."""
     op = node.op
     node.check()
-    values = [node.lift(i) for i in range(len(op.saves))]
-    values = dict(zip(op.saves, values, strict=True))
+    values = {name: node.lift(i) for i, name in enumerate(op.saves)}
     params = {name: values[name] for name in op.params if name in values}
     if op.variadic:
         tangents = [known.get(p) for p in node.parents]
@@ -310,32 +311,33 @@ def _twice(node, known, nodes, graph):
     parents = [p if known.get(p) is not None else None for p in node.parents]
     some = next(known[p] for p in parents if p is not None)
     started = tick()
+    several = hasattr(node, "outputs")
     with mode.enable_grad():
-        if hasattr(node, "outputs"):
-            weights = [None] * node.outputs[1]
+        if several:
+            weights: list[Any] = [None] * node.outputs[1]
             for n in nodes:
                 if type(n) is Output and n.source is node:
                     weights[n.index] = _zeros(some, n)
         else:
-            weights = _zeros(some, node)
+            weights = [_zeros(some, node)]
         with first_pass():
-            found = node.backward(weights, True, {id(p) for p in parents if p is not None})
+            leads = {id(p) for p in parents if p is not None}
+            pulled = node.backward(weights if several else weights[0], True, leads)
         pairs = [
-            (_fitted(p, gi), known[p])
-            for p, gi in zip(parents, found, strict=True)
-            if p is not None and gi is not None
+            (fitted(p, g), known[p])
+            for p, g in zip(parents, pulled, strict=True)
+            if p is not None and g is not None
         ]
-    pairs = [(gi, t) for gi, t in pairs if gi.node is not None]
+    pairs = [(g, t) for g, t in pairs if g.node is not None]
     if not pairs:
         return None
     pulled, tangents = zip(*pairs, strict=True)
-    listed = weights if type(weights) is list else [weights]
-    targets = {id(w.node) for w in listed if w is not None}
+    targets = {id(w.node) for w in weights if w is not None}
     arrived = gradients_since(pulled, tangents, graph, targets, started)
-    found = [None if w is None else arrived.get(id(w.node)) for w in listed]
+    found = [None if w is None else arrived.get(id(w.node)) for w in weights]
     if all(g is None for g in found):
         return None
-    return found if type(weights) is list else found[0]
+    return found if several else found[0]
 
 
 def _zeros(like, node):

@@ -84,3 +84,32 @@ def test_a_dual_tensor_prints_its_tangent():
         assert repr(dual.detach()) == "tensor([1., 1.])"
         dual *= 2
         assert repr(dual) == "tensor([2., 2.], tangent=tensor([2., 4.]))"
+
+
+def test_hooks_do_not_run():
+    seen = []
+    with fw.dual_level():
+        y = fw.make_dual(torch.ones(2), torch.ones(2)) * 2
+        y.register_hook(seen.append)
+        assert fw.unpack_dual(y.logsumexp(0)).tangent.item() == 2
+    assert not seen
+
+
+def test_the_tangent_of_a_long_chain_takes_time_in_proportion_to_it():
+    visited = []
+    with fw.dual_level():
+        x = fw.make_dual(torch.ones(3), torch.ones(3))
+        for _ in range(40):
+            x = x.softmax(0)  # takes two backward passes of its own
+        node = type(x.grad_fn)
+        with pytest.MonkeyPatch.context() as patch:
+            backward = node.backward
+            patch.setattr(node, "backward", lambda *a: visited.append(0) or backward(*a), False)
+            fw.unpack_dual(x)
+    assert len(visited) == 40
+
+
+def test_a_refused_derivative_is_refused_in_forward_mode():
+    with fw.dual_level(), pytest.raises(NotImplementedError, match="unique"):
+        x = fw.make_dual(torch.ones(3), torch.ones(3))
+        fw.unpack_dual(x.unique(dim=0))

@@ -31,7 +31,13 @@ STEPS = (
     "T.outer(x.reshape(-1), x.reshape(-1)).tril()[0, : x.shape[-1]] + x",
     "x * y", "x + y.sin()", "T.sub(x, y, alpha=2)", "T.hypot(x, y + 3)", "T.lerp(x, y, 0.3)",
     "x.reshape(-1) @ y.reshape(-1) + x", "x / (y * y + 1)", "T.minimum(x, y)",
-    "T.addcmul(x, x, y, value=0.5)",
+    "T.addcmul(x, x, y, value=0.5)", "written(x, y)", "x.mT.tanh().mT if x.ndim > 1 else x.mT",
+    "T.fft.irfft(T.fft.rfft(x) * (1 + 2j), x.shape[-1])", "x.movedim(0, -1).reshape(x.shape)",
+    "F.avg_pool1d(x.reshape(1, 1, -1), 3, 1, 1).reshape(x.shape)", "x.masked_fill(y > 0, y.sum())",
+    "x.unfold(-1, 2, 1).prod(-1).sum() * x", "x.repeat(2, *[1] * x.ndim).narrow(0, 1, 1) + x",
+    "F.linear(x, y.reshape(-1)[: x.shape[-1]].diag(), y.reshape(-1)[: x.shape[-1]])",
+    "x.index_add(0, T.zeros(1, dtype=T.long), y[:1])", "T.addmm(x, x.mm(y.mT), y) if x.ndim > 1 else x",
+    "x.double().float().to(x.dtype) * y.float()", "T.complex(x, y).mul(1j).square().real",
 )  # fmt: skip
 #: What one transform makes of a function f(x, y): another such function.
 TRANSFORMS = (
@@ -50,6 +56,7 @@ TRANSFORMS = (
     ".reshape(x.shape)",
     "lambda x, y: linearize(lambda a: f(a, y), x)[1](x.sin())",
     "lambda x, y: checkpoint(f, x, y, use_reentrant=False)",
+    "lambda x, y: dual(f, x, y)",
 )  # fmt: skip
 
 
@@ -57,6 +64,19 @@ def names_of(T):
     names = {"T": T, "F": T.nn.functional, "A": T.func, "linearize": T.func.linearize}
     names["layer_norm"] = lambda x: T.nn.functional.layer_norm(x, x.shape[-1:])
     names["logcumsumexp"] = lambda x: x.logcumsumexp(-1)
+
+    def written(x, y):
+        z = x.clone()
+        z[..., 0] = y[..., 0].sin()
+        z[..., 1:] *= y[..., 1:]
+        return z
+
+    def dual(f, x, y):
+        forward = T.autograd.forward_ad
+        with forward.dual_level():
+            return sum(forward.unpack_dual(f(forward.make_dual(x, y.cos()), y)))
+
+    names.update(written=written, dual=dual)
     if T is torch:
         # Its linearize gives zeros of a jacrev, and was seen to crash; its gradient of a jvp of
         # layer_norm is not that of finite differences, nor its gradient of a jacrev of logcumsumexp
