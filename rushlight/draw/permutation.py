@@ -15,7 +15,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.draw.words import BF16, DIGITS, INTEGERS, refuse, to_dtype
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["permutation"]
+__all__ = ["check_permutation", "permutation"]
 
 MANY = (2**32 - 1) // 20  # from this count on, a 32-bit word modulo the count is too biased
 _LARGE = large_from(64)  # from so many elements on, a loop of machine code is fastest
@@ -31,6 +31,16 @@ def permutation(generator, count, dtype=I64, n=None):
         NotImplementedError: ``dtype`` is bool, complex, uint16, uint32 or uint64.
     """
     n = count if n is None else n
+    check_permutation(n, dtype)
+    with generator.lock:
+        if count == n:
+            return to_dtype(_one(generator, n), dtype)
+        several = [_one(generator, n) for _ in range(count // n if n else 0)]
+        return to_dtype(np.concatenate([np.empty(0, np.int64), *several]), dtype)
+
+
+def check_permutation(n, dtype):
+    """Raise the errors of ``permutation``."""
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
     if dtype not in INTEGERS and dtype not in DIGITS:
@@ -42,11 +52,6 @@ def permutation(generator, count, dtype=I64, n=None):
     # PyTorch does not check bfloat16, so its permutations repeat numbers from 258 elements on.
     if n > limit and dtype != BF16:
         raise RuntimeError(f"randperm: {torch_dtype(dtype)} holds up to n = {limit}, not {n}")
-    with generator.lock:
-        if count == n:
-            return to_dtype(_one(generator, n), dtype)
-        several = [_one(generator, n) for _ in range(count // n if n else 0)]
-        return to_dtype(np.concatenate([np.empty(0, np.int64), *several]), dtype)
 
 
 def _one(generator, count):

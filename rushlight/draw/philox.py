@@ -52,6 +52,7 @@ __all__ = [
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
+HIGHEST_GRID = 65535  # the most blocks of a grid in y
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _F32 = np.float32
@@ -230,7 +231,7 @@ def four_by_four(generator, count, dtype):
 def one_by_one(generator, count, dtype, width):
     """Uniform numbers in (0, 1] for rows of ``width`` elements, one from each thread and step."""
     rows, wide = count // width, -(-width // 128) * 128
-    high = min(rows, 65535)  # the largest grid in y
+    high = min(rows, HIGHEST_GRID)
     steps = -(-rows // high)
     with generator.lock:
         first = generator.take(4 * steps) // 4

@@ -148,6 +148,10 @@ class Namespace:
     def true_divide(self, x, y):
         return lift(self.b, x) / y
 
+    def fma(self, x, y, z):
+        """x · y + z, rounded once."""
+        return floats.fma(x, y, z)
+
     def power(self, x, y):
         if common(x, y).kind == "f":
             return power(*pair(self.b, x, y))
