@@ -493,6 +493,26 @@ def test_profilers_see_a_compiled_call(device):
     assert names == ["Torch-Compiled Region"]
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: T.empty_strided((2, 3), (1, 2), device=x.device).copy_(x),
+        lambda x: x.new_empty_strided((2, 3), (1, 2)).copy_(x),
+        lambda x: T.empty_permuted((2, 3), (1, 0), device=x.device).copy_(x),
+        lambda x: T.empty_like(x.t()).copy_(x.t()),
+        lambda x: T.zeros_like(x.t()).add_(x.t()),
+        lambda x: T.full_like(x.t(), 3.0).mul_(x.t()),
+        lambda x: T.tensor([1.0, 2.0], device=x.device).add_(x[0, 0]),
+        lambda x: T.as_tensor([1.0, 2.0], device=x.device).add_(x[0, 0]),
+    ],
+)
+def test_each_call_makes_tensors_of_its_own(make, device):
+    for d in (T.device("cpu"), device):
+        x, compiled = T.arange(6.0).reshape(2, 3).to(d), T.compile(make, fullgraph=True)
+        found = [compiled(x + k) for k in range(3)]
+        _assert_all_alike(found, [make(x + k) for k in range(3)])
+
+
 # What a program cannot do -----------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from rushlight.ops.tensor.memory_format import (
 from rushlight.remote import at, default_device, device_of
 from rushlight.storage import geometry, reach, settled, span
 from rushlight.strides import empty_like as dense_like
-from rushlight.strides import is_odd
+from rushlight.strides import is_dense, is_odd
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 
@@ -257,10 +257,16 @@ def empty_strided(
             f"empty_strided: dimensionality of sizes ({len(shape)}) must match dimensionality of "
             f"strides ({len(stride)})"
         )
+    recording = mode.recorder() if mode.intercept else None
+    if recording is not None and not recording.batches and default_device() is not META:
+        strides = tuple([s * d.itemsize for s in stride])
+        if not is_dense(shape, strides, d.itemsize):
+            mode.refuse_in_trace("empty_strided with gaps is not recorded: make the tensor outside")
+        return finished(_lying(made(shape, None, d, "empty_strided"), strides), requires_grad)
     if default_device() is not CPU:
         strides = tuple([s * d.itemsize for s in stride])
-        made = reserved(shape, d.numpy, strides, default_device())
-        return finished(from_array(made), requires_grad)
+        found = reserved(shape, d.numpy, strides, default_device())
+        return finished(from_array(found), requires_grad)
     n = span(shape, stride)
     if min(stride, default=0) < 0:
         raise RuntimeError(f"empty_strided: strides must not be negative, but are {tuple(stride)}")
@@ -282,6 +288,11 @@ def _of_class(t, x):
     if kind is Tensor or kind.__torch_function__ is disabled_torch_function:
         return t
     return Tensor._make_subclass(kind, t, t.requires_grad)
+
+
+def _lying(t, strides):
+    """The tensor ``t`` of a trace, as it lies in memory with the ``strides`` in bytes."""
+    return OPS["patch"].call(t, t, path=(), strides=strides)
 
 
 def _like(name, value):
@@ -326,15 +337,14 @@ def _made_like(input, value, name, d, form, requires_grad, device):
         from rushlight.ops.tensor.cast import laid_out
 
         found = laid_out(np.empty(array.shape, d.numpy), form, name)
+    if mode.intercept and mode.recorder() is not None:
+        t = _lying(made(tuple(array.shape), value, d, name), found.strides)
+        return _of_class(finished(t, requires_grad), input)
     if default_device() is not CPU:
         if value is not None:
             found.fill(value)
         found = placed(found, default_device())
         return _of_class(finished(from_array(found), requires_grad), input)
-    if mode.intercept and mode.recorder() is not None:
-        t = made(tuple(array.shape), value, d, name)
-        t = OPS["patch"].call(t, t, path=(), strides=found.strides)
-        return _of_class(finished(t, requires_grad), input)
     if value is not None:
         found.fill(value)
     return _of_class(finished(from_array(found), requires_grad), input)

@@ -10,7 +10,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import late
 from rushlight.autograd import mode
-from rushlight.device import CPU, require
+from rushlight.device import CPU, META, require
 from rushlight.device_array import sent
 from rushlight.docstrings import document
 from rushlight.dtype import dtype, from_python, of, promote_types
@@ -257,10 +257,9 @@ def array_of(data, wanted=None, copy=True):
 
 def new(array):
     """Return a tensor over ``array``, which nothing else uses."""
-    if default_device() is not CPU:
-        return from_array(sent(array, default_device()))
-    t = from_array(array)
-    if mode.intercept and mode.recorder() is not None:
+    d = default_device()
+    t = from_array(array if d is CPU else sent(array, d))
+    if mode.intercept and mode.recorder() is not None and d is not META:
         return t.clone()  # the array is a constant of the program; each run needs its own copy
     return t
 
