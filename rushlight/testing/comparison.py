@@ -232,7 +232,7 @@ class _Comparison:
             return
         if x.numel() == 1 and x.ndim == 0:
             self._scalars(x.item(), y.item(), rtol, atol)
-        raise _Different(_differences(x, y, matches.numpy(), rtol, atol))
+        raise _Different(_differences(x.cpu(), y.cpu(), matches.cpu().numpy(), rtol, atol))
 
     def _nested(self, x, y):
         """Compare the parts of two nested tensors."""

@@ -618,3 +618,9 @@ def test_vmap_indexes_a_tensor_from_outside(device):
     far, there = x.to(device), places.to(device)
     assert_alike(T.vmap(lambda i: far[i])(there), x[places])
     assert_alike(T.compile(T.vmap(lambda i: far[i] * 2))(there), x[places] * 2)
+
+
+def test_comparisons_of_tensors_on_a_device_say_what_differs(device):
+    x = T.ones(3, device=device)
+    with pytest.raises(AssertionError, match="Mismatched elements: 3 / 3"):
+        T.testing.assert_close(x, x * 2)

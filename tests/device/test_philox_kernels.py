@@ -1,11 +1,15 @@
 """Kernels that draw CUDA's random numbers, on OpenCL: the numbers of ``draw/philox.py``."""
 
+import warnings
+
 import ml_dtypes
 import numpy as np
 import pytest
 
 import rushlight as T
+from rushlight import nn, random
 from rushlight.compiler.capture import tracked_memory
+from rushlight.compiler.device import draws
 from rushlight.device_array import driver_of
 from rushlight.draw import philox
 from rushlight.locks import new_lock
@@ -14,6 +18,7 @@ from rushlight.ops.random.sampling import drawn_
 from rushlight.random import PhiloxGenerator
 from rushlight.strides import fill
 
+F = nn.functional
 HALF, BFLOAT, SINGLE, DOUBLE = map(np.dtype, (np.float16, ml_dtypes.bfloat16, "f4", "f8"))
 BYTE, INT, LONG, BOOL = map(np.dtype, ("u1", "i4", "i8", "?"))
 DRAWS = [
@@ -40,7 +45,8 @@ def device(monkeypatch):
     if not driver_of(d).doubles:
         pytest.skip("no float64")
     own = PhiloxGenerator(d).manual_seed(0)
-    for module in (remote_calls, tracked_memory):
+    monkeypatch.setitem(random._of_devices, d, own)
+    for module in (remote_calls, tracked_memory, draws):
         monkeypatch.setattr(module, "generator_of", lambda d: own)
     return d
 
@@ -121,3 +127,144 @@ def test_permutations(device):
 def test_errors_are_those_of_the_host(device, message, call):
     with pytest.raises((RuntimeError, NotImplementedError), match=message):
         call(T.ones(3, device=device))
+
+
+# Compiled calls -----------------------------------------------------------------------------
+
+
+def _draws(x, w, d):
+    """All that a program may draw, and a gradient through it."""
+    like = T.ones(2, 3, 4, 5, device=d).to(memory_format=T.channels_last)
+    T.rand(10, device=d)  # nothing reads it, and it takes its numbers all the same
+    y = F.dropout(x * w, 0.3)
+    found = [
+        T.rand(3, 5, device=d), T.randn(7, device=d), T.randint(9, (4,), device=d), y,
+        T.bernoulli(x.sigmoid()), x.exp().multinomial(3), x.exp().multinomial(5, True),
+        x.clone().exponential_(), T.randperm(10, device=d), T.empty_like(x).uniform_(-1, 2),
+        T.empty_like(like).normal_(2, 3), F.rrelu(x, training=True), F.gumbel_softmax(x),
+        F.alpha_dropout(x, 0.5), F.dropout2d(like, 0.5), T.empty_like(x).geometric_(0.2),
+        T.normal(x, x.abs()), T.zeros(3, dtype=T.float64, device=d).cauchy_(),
+    ]  # fmt: skip
+    return [*found, *T.autograd.grad((y * y).sum(), w)]
+
+
+def _all_equal(found, want):
+    for f, w in zip(found, want, strict=True):
+        T.testing.assert_close(f.detach().cpu(), w.detach().cpu(), rtol=1e-6, atol=1e-6)
+
+
+def test_compiled_calls_draw_the_numbers_of_eager_ones(device, generator):
+    x, w = T.linspace(-1, 1, 48).reshape(6, 8).to(device), T.ones(8, device=device)
+    w.requires_grad_()
+    compiled = T.compile(_draws, fullgraph=True)
+    runs = []
+    for call in (_draws, compiled):
+        generator.manual_seed(2**63 + 5)
+        runs.append([call(x, w, device) for _ in range(3)])
+        runs[-1].append([T.tensor(generator.get_offset())])
+    for found, want in zip(*runs, strict=True):
+        _all_equal(found, want)
+    assert not T.equal(runs[1][0][0], runs[1][1][0])
+
+
+def test_a_step_with_dropout_moves_a_few_numbers(device, generator):
+    """The two masks are made by the kernels that read them: only their position goes there."""
+    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 64),
+                          nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10)).to(device)  # fmt: skip
+    x, y = T.randn(32, 20).to(device), T.randint(0, 10, (32,)).to(device)
+    counts = []
+    for training in (False, True):
+        model.train(training)
+        optimizer = T.optim.SGD(model.parameters(), 0.1)
+
+        def step(optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        compiled = T.compile(step, fullgraph=True)
+        for _ in range(2):
+            compiled()
+        driver = driver_of(device)
+        before, taken = (driver.launches, driver.moved), generator.get_offset()
+        losses = {compiled().item() for _ in range(3)}
+        counts.append((driver.launches - before[0], driver.moved - before[1]))
+        assert len(losses) == 3
+        assert generator.get_offset() - taken == (24 if training else 0)
+    (plain, bytes_of_plain), (noisy, moved) = counts
+    assert noisy == plain
+    assert moved - bytes_of_plain == 3 * 64  # in each call a piece of 64 bytes
+
+
+def test_compiled_calls_in_graphs_go_on_with_each_replay(device, generator):
+    x = T.ones(40, device=device)
+    noisy = T.compile(lambda t: (F.dropout(t, 0.5), t + T.rand(40, device=device)), fullgraph=True)
+    noisy(x)
+    generator.manual_seed(3)
+    g = T.opencl.Graph()
+    with T.opencl.graph(g):
+        found = noisy(x)
+    assert generator.get_offset() == 0
+    replayed = []
+    for _ in range(3):
+        g.replay()
+        replayed.append([t.clone() for t in found])
+    generator.manual_seed(3)
+    for one in replayed:
+        _all_equal(one, noisy(x))
+
+
+def test_the_host_draws_what_has_no_kernel_and_all_around_it(device, generator):
+    """Poisson numbers are the host's, so it draws the others as well, in order."""
+    x = T.full((9,), 3.0, device=device)
+    call = lambda: (F.dropout(x, 0.5), T.poisson(x), T.rand(5, device=device), x.multinomial(3))
+    compiled = T.compile(call, fullgraph=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first call of the host warns
+        runs = []
+        for f in (call, compiled):
+            generator.manual_seed(1)
+            runs.append([*f(), *f(), T.tensor(generator.get_offset())])
+    _all_equal(*runs)
+
+
+def test_checkpoints_and_backward_use_the_numbers_of_the_forward(device, generator):
+    x = T.linspace(0.5, 1, 60, device=device).requires_grad_()
+
+    def step(x):
+        kept = F.dropout(x, 0.5)
+        again = T.utils.checkpoint.checkpoint(
+            lambda t: F.dropout(t * 2, 0.5), x, use_reentrant=False
+        )
+        T.rand(3, device=device)
+        return kept, again, *T.autograd.grad(kept.sum(), x), *T.autograd.grad(again.sum(), x)
+
+    for call in (step, T.compile(step, fullgraph=True)):
+        kept, again, slope, slope_again = [t.detach() for t in call(x)]
+        T.testing.assert_close(slope * x.detach(), kept)
+        T.testing.assert_close(slope_again * x.detach(), again)
+        assert 10 < kept.count_nonzero().item() < 50
+        assert not T.equal(kept != 0, again != 0)
+
+
+def test_states_of_the_generator(device, generator):
+    compiled = T.compile(lambda: F.dropout(T.ones(50, device=device), 0.5), fullgraph=True)
+    compiled()
+    state = generator.get_state()
+    first = compiled()
+    generator.set_state(state)
+    assert T.equal(compiled(), first)
+    later = generator.get_state()
+    generator.set_state(state)
+    compiled()
+    assert T.equal(generator.get_state(), later)
+
+
+def test_explanations_of_programs_that_draw(device, generator):
+    compiled = T.compile(lambda: F.dropout(T.ones(50, device=device), 0.5), fullgraph=True)
+    compiled()
+    before = generator.get_offset()
+    assert "philox_unit" in str(T.compiler.explain(compiled)())
+    assert generator.get_offset() == before + 4

@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight.backend.device import DeviceError
 from rushlight.compiler.capture.simplify import alive, operands, renamed
+from rushlight.compiler.device.draws import drawn_by_kernels
 from rushlight.compiler.device.program import DeviceProgram
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
@@ -44,6 +45,8 @@ class PlacedProgram:
 
     Attributes:
         parts: The parts in the order in which they run: each a ``HostPart`` or a ``DevicePart``.
+        positions: The ``Position`` of each generator from which kernels draw.
+        host_draws: Whether the host draws random numbers while the program runs.
         devices: The devices, as ``torch.device``.
         seconds: phase of compilation → the seconds that it took.
     """
@@ -55,6 +58,8 @@ class PlacedProgram:
         self.generators = generators(equations)
         self.aliases: dict = {}  # id of a copy on another device → the value that is copied
         wanted = [*outputs, *[v for _, v in writes]]
+        equations, self.positions = drawn_by_kernels(alive(equations, wanted, checking=True))
+        self.host_draws = bool(generators(equations))
         stages = self._staged(alive(equations, wanted, checking=True))
         #: For each output: (value, its device), or the constant.
         self.given = [
@@ -159,15 +164,10 @@ class PlacedProgram:
         generators go back to where they were. This does not apply to a signal handler's exception.
         """
         arrays = [*arrays, *held]
-        if self.generators and any(driver_of(d).recorded() for d in self.devices if d is not META):
-            raise RuntimeError(
-                "a compiled call that draws random numbers cannot be recorded in a graph: the host "
-                "draws them; record the function that is not compiled"
-            )
-        found = {v.id: a for v, a in zip(self.inputs, arrays, strict=True)}
         marks = marked(self.generators) if self.generators else ()
         wrote = False
         try:
+            found = self.begin(arrays)
             for part in self.parts:
                 part.run(found)
                 wrote = wrote or part.writes
@@ -180,6 +180,22 @@ class PlacedProgram:
         outputs = self._outputs(found)
         self._land(arrays, found)
         return outputs
+
+    def begin(self, arrays):
+        """id of a value → its array, of what is there before the first part runs."""
+        found = {v.id: a for v, a in zip(self.inputs, arrays, strict=True)}
+        if not self.generators:
+            return found
+        recorded = [(d, driver_of(d).recorded()) for d in self.devices if d is not META]
+        d, recording = next((pair for pair in recorded if pair[1] is not None), (None, None))
+        if recording is not None and self.host_draws:
+            raise RuntimeError(
+                "a compiled call that draws random numbers cannot be recorded in a graph: the host "
+                "draws them; record the function that is not compiled"
+            )
+        for p in self.positions:
+            found[p.value.id] = p.take() if recording is None else p.take_in_replays(recording, d)
+        return found
 
     def _outputs(self, found):
         """The arrays of the outputs; none shares memory with another, or with an input."""
@@ -335,7 +351,12 @@ class DevicePart:
         stage = np.empty(self.staged, np.uint8)
         kept, places = [small], []
         for (value, offset), there in self.crossings:
-            array = to_host(found[value.id])
+            array = found[value.id]
+            if type(array) is DeviceArray and array.device is self.device:  # it came by itself
+                kept.append(array)
+                places.append((array.memory.buffer, array.start))
+                continue
+            array = to_host(array)
             if offset is None:
                 there = placed(np.ascontiguousarray(array), self.device)
                 kept.append(there.memory)

@@ -32,7 +32,6 @@ class Rehearsal:
         named = zip(program.devices, drivers, strict=True)
         self.devices = [f"{d} ({driver.name})" for d, driver in named]
         arrays = [*watch.arrays, *watch.held]
-        found = {v.id: a for v, a in zip(program.inputs, arrays, strict=True)}
         before = [(d.launches, d.moved) for d in drivers]
         begin = time.perf_counter()
         with kept_generators(program.recorded[0]):
@@ -47,6 +46,7 @@ class Rehearsal:
             self.kernels: list = []
             self.equations = 0
             self.codes: dict[int, str] = {}  # id of a kernel's code → its name, in all parts
+            found = program.begin(arrays)
             for part in program.parts:
                 self._add(part, found, names, make, explain)
                 part.run(found)

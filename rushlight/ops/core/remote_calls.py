@@ -45,6 +45,7 @@ fallbacks: Counter = Counter()
 _programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
 #: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
 _looks: dict = {}
+NOT_REGISTERED = "Attempt to increase offset for a CUDA generator not in capture mode."
 _HALVES = float16.numpy, bfloat16.numpy
 _MOST_LOOKS = 10_000  # the views are forgotten beyond so many
 
@@ -384,7 +385,7 @@ def _in_replays(recording, d, op, operands, params):
         recording.refuse(op.name)
     generator = params.get("generator")
     if generator not in (None, generator_of(d), *recording.generators):
-        raise RuntimeError("Attempt to increase offset for a CUDA generator not in capture mode.")
+        raise RuntimeError(NOT_REGISTERED)
     made = [reserved(v.shape, v.dtype, v.strides, d) for v in outs]
 
     def fill():

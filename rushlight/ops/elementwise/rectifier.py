@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight import draw
 from rushlight.draw.singles import each
+from rushlight.dtype import float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function
@@ -15,8 +16,9 @@ from rushlight.ops.core.promotion import as_number
 from rushlight.ops.core.rules import where
 from rushlight.ops.elementwise.activation import leaky_relu
 from rushlight.ops.elementwise.division import real_numbers
-from rushlight.ops.random.sampling import checked_generator
+from rushlight.ops.random.sampling import checked_generator, drawn_
 from rushlight.ops.shape.view import tensor_array
+from rushlight.random import PhiloxGenerator
 from rushlight.tensor import Tensor
 
 __all__ = ["prelu", "rrelu"]
@@ -109,6 +111,17 @@ def _slopes(xp, x, *, lower, upper, generator):
         drawn = draw.uniform(generator, len(places), np.dtype("f8"))
         slopes.reshape(-1)[places] = drawn * (high - low) + low
     return slopes
+
+
+@_slopes.lower_on_devices
+def _slopes_by_kernel(x, lower, upper, generator):
+    """A number is drawn for each element, and replaced by 1 where the element is positive."""
+    if not isinstance(generator, PhiloxGenerator):
+        return NotImplemented
+    kind = float64 if x.dtype is float64 else float32
+    slopes = drawn_(shape=x.shape, dtype=kind.numpy, distribution="uniform",
+                    parameters=(lower, upper), generator=generator)  # fmt: skip
+    return slopes.where(x <= 0, 1.0).to(x.dtype)
 
 
 def _slope(stream, x, low, width):
