@@ -165,9 +165,8 @@ class PlacedProgram:
         """
         arrays = [*arrays, *held]
         marks = marked(self.generators) if self.generators else ()
-        wrote = False
+        found, wrote = self.begin(arrays), False
         try:
-            found = self.begin(arrays)
             for part in self.parts:
                 part.run(found)
                 wrote = wrote or part.writes
