@@ -1,6 +1,7 @@
 """Kernels that draw CUDA's random numbers, on OpenCL: the numbers of ``draw/philox.py``."""
 
 import warnings
+from collections import Counter
 
 import ml_dtypes
 import numpy as np
@@ -20,7 +21,7 @@ from rushlight.strides import fill
 
 F = nn.functional
 HALF, BFLOAT, SINGLE, DOUBLE = map(np.dtype, (np.float16, ml_dtypes.bfloat16, "f4", "f8"))
-BYTE, INT, LONG, BOOL = map(np.dtype, ("u1", "i4", "i8", "?"))
+BYTE, INT, LONG, BOOL, COMPLEX = map(np.dtype, ("u1", "i4", "i8", "?", "c8"))
 DRAWS = [
     *[(name, numbers, dtype) for dtype in (SINGLE, DOUBLE) for name, numbers in (
         ("uniform", (-2.5, 7.3)), ("normal", (1.5, 0.3)), ("log_normal", (0.3, 0.7)),
@@ -32,6 +33,7 @@ DRAWS = [
     ("integers", (0, 7), BYTE), ("integers", (5, None), INT), ("geometric", (0.1,), LONG),
     ("integers", (-(2**40), 2**50), LONG), ("integers", (-(2**63), None), LONG),
     ("integers", (-(2**63), 2**63 - 1), LONG),
+    ("uniform", (-1.0, 2.0), COMPLEX), ("normal", (0.5, 2.0), COMPLEX),
     ("four_by_four", (), SINGLE), ("one_by_one", (13,), SINGLE),
 ]  # fmt: skip
 
@@ -98,9 +100,10 @@ def test_kernels_make_the_numbers_of_the_host(device, generator, name, numbers, 
         got, moved = found.cpu()._array, driver_of(device).moved
         assert got.strides == want.strides
         assert generator.get_offset() == stream.offset
-        got, want = got.astype(np.float64), want.astype(np.float64)
+        wide = np.complex128 if dtype == COMPLEX else np.float64
+        got, want = got.astype(wide), want.astype(wide)
         exact = name not in ("normal", "log_normal", "exponential", "cauchy")
-        ulp = {8: 1e-13, 4: 3e-6, 2: 1e-2}.get(dtype.itemsize, 0)
+        ulp = {"d": 1e-13, "e": 1e-2, "E": 1e-2}.get(dtype.char, 3e-6)
         np.testing.assert_allclose(got, want, 0 if exact else ulp, 0 if exact else ulp)
 
 
@@ -111,6 +114,19 @@ def test_permutations(device):
     assert not T.equal(found[-1], found[-2])
     firsts = T.stack([T.randperm(3, device=device) for _ in range(60)]).cpu()
     assert firsts.unique(dim=0).shape == (6, 3)
+
+
+@pytest.mark.parametrize("name", ["rand", "randn", "randperm"])
+def test_what_gets_no_kernel_is_computed_from_the_position(device, generator, name, monkeypatch):
+    draw = getattr(T, name)
+    generator.manual_seed(3)
+    want = draw(9, device=device)
+    generator.manual_seed(3)
+    monkeypatch.setattr(remote_calls, "_by_program", lambda *call: None)
+    monkeypatch.setattr(remote_calls, "fallbacks", Counter())
+    with pytest.warns(UserWarning, match="philox_draw has no kernel"):
+        found = draw(9, device=device)
+    _all_equal([found], [want])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +159,7 @@ def _draws(x, w, d):
         x.clone().exponential_(), T.randperm(10, device=d), T.empty_like(x).uniform_(-1, 2),
         T.empty_like(like).normal_(2, 3), F.rrelu(x, training=True), F.gumbel_softmax(x),
         F.alpha_dropout(x, 0.5), F.dropout2d(like, 0.5), T.empty_like(x).geometric_(0.2),
-        T.normal(x, x.abs()), T.zeros(3, dtype=T.float64, device=d).cauchy_(),
+        T.normal(x, x.abs()), T.randn(3, dtype=T.complex64, device=d).imag, T.zeros(3, dtype=T.float64, device=d).cauchy_(),
     ]  # fmt: skip
     return [*found, *T.autograd.grad((y * y).sum(), w)]
 

@@ -40,7 +40,8 @@ def used(device):
     _ = T.randn(300, 20, device=device) @ T.randn(20, 300, device=device)  # 64 results an item
     _ = nn.functional.embedding(ids, x.detach()[0]), x.argmax(-1), x.half() * 2, x.double().std(1)
     _ = x.bfloat16() @ x.bfloat16().mT, x.round().int() // 3, x.erf(), x.pow(1.7)
-    model = nn.Sequential(nn.Linear(50, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 4))
+    model = nn.Sequential(nn.Linear(50, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(),
+                          nn.Linear(16, 4))  # fmt: skip
     model.to(device)
     optimizer = T.optim.AdamW(model.parameters(), fused=False)
 

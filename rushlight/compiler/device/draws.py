@@ -103,14 +103,12 @@ def drawn_by_kernels(equations):
 
 def _unfold(e, generator):
     """Pairs (equation, its recipe if it draws) of what ``e`` is made of; None: the host draws."""
-    if e.op is OPS["random"]:
-        p = e.params
+    p = e.params
+    if e.op is OPS["random"] and p["dtype"].kind not in COMPLEX_KINDS:
         found = recipe(generator, p["shape"], p["dtype"], p["distribution"], p["parameters"])
         return None if found is None else [(e, found)]
-    values = *operands(e), *e.outs
-    if e.op.far_lowering is None or not all(v.size for v in values):
-        return None
-    if any(v.dtype.kind in COMPLEX_KINDS for v in values):
+    reads = operands(e)
+    if e.op.far_lowering is None or any(v.dtype.kind in COMPLEX_KINDS or not v.size for v in reads):
         return None
     recorder = Recorder()
     result = run_rule(e.op.far_lowering, e, recorder, e.op.widen)

@@ -14,7 +14,7 @@ A *recipe* has what the host knows of a draw. Its ``way`` says how places become
 - wide: whether the places need 64 bits.
 """
 
-from math import ceil, prod
+from math import ceil, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from rushlight.device import CPU
 from rushlight.device_array import driver_of
 from rushlight.draw.bernoulli import KNOWN
 from rushlight.draw.continuous import (
+    REAL,
     check_bounds,
     check_geometric,
     require_continuous,
@@ -37,6 +38,7 @@ from rushlight.draw.words import F32, F64, LARGEST
 from rushlight.dtype import OF, float32
 from rushlight.ops.core.kinds import elementwise, kernel, source
 from rushlight.ops.create.range import arange
+from rushlight.ops.elementwise.complex import view_as_complex
 from rushlight.ops.random.sampling import drawn_
 from rushlight.random import PhiloxGenerator
 from rushlight.remote import at
@@ -157,9 +159,10 @@ def philox_integer(xp, place, seed, step, threads, low, size=None, *, way, long)
 
 @elementwise(**_PRIVATE)
 def philox_between(xp, unit, width, low):
-    """``unit`` · ``width`` + ``low``, rounded once."""
+    """``unit`` · ``width`` + ``low``, rounded once. All widths are one number, and all lows."""
     if hasattr(xp, "fma"):
         return xp.fma(unit, width, low)
+    width, low = [np.ravel(x)[0] for x in (width, low)]
     return (fma64 if unit.dtype == F64 else fma32)(unit, width, low)
 
 
@@ -469,8 +472,10 @@ def _draw(xp, position, *, shape, dtype, form, order):
 @_draw.lower_on_devices
 def _from_position(position, shape, dtype, form, order):
     seed, step, threads, *rest = position.unbind()
+    # Expanded, so that the kernel of the draw reads the numbers: 0-dim results have their own one.
+    count = prod(shape)
     numbers = [
-        n if kind == "l" else philox_number(n, dtype=np.dtype(kind))
+        n if kind == "l" else philox_number(n.expand(count), dtype=np.dtype(kind))
         for n, kind in zip(rest, form[-1], strict=True)
     ]
     return made(form, shape, dtype, order, seed, step, threads, numbers)
@@ -479,6 +484,8 @@ def _from_position(position, shape, dtype, form, order):
 @drawn_.lower_on_devices
 def _by_kernel(shape, dtype, distribution, parameters, generator, order):
     """A program's draws become kernels otherwise; see ``compiler/device/draws.py``."""
+    if dtype in REAL and isinstance(generator, PhiloxGenerator):
+        return _by_parts(shape, dtype, distribution, parameters, generator, order)
     if mode.recorder() is not None:
         return NotImplemented
     found = recipe(generator, shape, dtype, distribution, parameters)
@@ -487,6 +494,21 @@ def _by_kernel(shape, dtype, distribution, parameters, generator, order):
     rest = found.threads, *map(_bits, found.numbers)
     position = _position(generator=generator, taken=found.taken, rest=rest)
     return _draw(position, shape=tuple(shape), dtype=dtype, form=found.form, order=order)
+
+
+def _by_parts(shape, dtype, distribution, parameters, generator, order):
+    """Complex numbers: the real and the imaginary part of each are drawn one after the other."""
+    if distribution == "normal":
+        mean, std = parameters or (0.0, 1.0)
+        if not std >= 0.0:
+            return NotImplemented
+        parameters = mean, std / sqrt(2.0)
+    elif distribution != "uniform":
+        return NotImplemented
+    order = None if order is None else (*order, len(shape))
+    parts = drawn_(shape=(*shape, 2), dtype=REAL[dtype], distribution=distribution,
+                   parameters=parameters, generator=generator, order=order)  # fmt: skip
+    return view_as_complex(parts)
 
 
 def _bits(number):
