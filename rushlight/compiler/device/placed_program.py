@@ -348,7 +348,8 @@ class DevicePart:
             return (), ()
         small = DeviceMemory(self.device, self.staged, constant=True)
         stage = np.empty(self.staged, np.uint8)
-        kept, places = [small], []
+        kept: list = [small]
+        places: list = []
         for (value, offset), there in self.crossings:
             array = found[value.id]
             if type(array) is DeviceArray and array.device is self.device:  # it came by itself
