@@ -12,6 +12,7 @@ from rushlight import nn
 from rushlight.backend import cuda
 from rushlight.backend.native import llvm_works
 from rushlight.compiler.device.bundles import Bundle
+from rushlight.device_array import driver_of
 from rushlight.draw import philox
 from rushlight.ops.core import remote_calls
 from tests import processes
@@ -234,6 +235,40 @@ def test_numbers_are_those_of_pytorch(fresh):
         assert T.equal(T.get_rng_state(), near)  # the CPU's stream goes on where it was
         T.cuda.manual_seed_all(seed)
         assert draw(5, device="cuda").tolist() == pytest.approx(want, abs=6e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty")
+def test_compiled_calls_draw_in_their_kernels(fresh):
+    """The constants are PyTorch's for ``rand(5)`` and the seed 0; only a position is copied."""
+    fresh()
+    x, mine = T.ones(64, device="cuda"), T.Generator("cuda").manual_seed(0)
+
+    @T.compile(fullgraph=True)
+    def draws(x):
+        return T.rand(5, device="cuda"), nn.functional.dropout(x.exp(), 0.5)
+
+    draws(x)
+    T.manual_seed(0)
+    driver = driver_of(T.device("cuda", 0))
+    before = driver.launches, driver.moved
+    first, kept = draws(x)
+    assert (driver.launches - before[0], driver.moved - before[1]) == (1, 64)
+    assert first.tolist() == pytest.approx([0.3990, 0.5167, 0.0249, 0.9401, 0.9459], abs=6e-5)
+    T.manual_seed(0)
+    T.rand(5, device="cuda")
+    T.testing.assert_close(kept, nn.functional.dropout(x.exp(), 0.5))
+    own = T.compile(lambda: T.rand(5, device="cuda", generator=mine), fullgraph=True)
+    own()
+    g = T.cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="not in capture mode"), T.cuda.graph(g):
+        own()
+    g = T.cuda.CUDAGraph()
+    g.register_generator_state(mine)
+    mine.manual_seed(0)
+    with T.cuda.graph(g):
+        found = own()
+    g.replay()
+    assert T.equal(found, first)
 
 
 @pytest.mark.slow
