@@ -84,8 +84,10 @@ late.machine = functools.cache(
 )
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
 late.replayed = lambda *x: importlib.import_module("rushlight.compiler.replay.calls").replayed(*x)
-late.device_programs = lambda: importlib.import_module("rushlight.compiler.device.single")
-late.remote_calls = lambda: importlib.import_module("rushlight.ops.core.remote_calls")
+# ``import_module`` takes 2 µs each time, a good part of a small call on a device.
+_module = functools.cache(importlib.import_module)
+late.device_programs = lambda: _module("rushlight.compiler.device.single")
+late.remote_calls = lambda: _module("rushlight.ops.core.remote_calls")
 
 can_cast, promote_types = [
     _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)

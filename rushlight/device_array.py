@@ -98,6 +98,7 @@ class DeviceMemory(Memory):
     Args:
         d: The device.
         nbytes: The number of bytes.
+        driver: Its driver, if the caller knows it.
         constant: While work is recorded, the memory is filled at once, and stays for all replays.
 
     Raises:
@@ -106,17 +107,18 @@ class DeviceMemory(Memory):
 
     __slots__ = ("_pool", "_size", "_used", "address", "buffer", "device", "driver")
 
-    def __init__(self, d, nbytes, constant=False):
+    def __init__(self, d, nbytes, constant=False, driver=None, count=mode.count_meta):
         self.buffer = None
-        self.device, self.driver = d, driver_of(d)
-        super().__init__(nbytes)
-        self.buffer, self._size, self._pool = self.driver.allocate(nbytes, constant)
+        self.device, self.nbytes = d, nbytes
+        self.driver = driver = driver_of(d) if driver is None else driver
         self._used: tuple = ()  # other queues whose commands use the memory
+        count()
+        self.buffer, self._size, self._pool = driver.allocate(nbytes, constant)
         #: A number that no other memory has, as the address of its first byte.
         self.address = next(_addresses) << 44
 
-    def __del__(self, forget=mode.add_intercept):
-        super().__del__(forget)
+    def __del__(self, forget=mode.forget_meta):
+        forget()
         if self.buffer is not None:
             self.driver.free(self.buffer, self._size, self._pool, self.nbytes, self._used)
 

@@ -19,7 +19,7 @@ class MemoryFunctions:
         """A count of a device's memory; 0 if there is no device."""
         if not self.is_available():
             return 0
-        return getattr(self.driver(device).tallies.found["all"][name], metric)
+        return self.driver(device).tallies.count(name, metric)
 
     def memory_allocated(self, device=None):
         """Return the bytes of a device's memory that tensors use; 0 without a device.

@@ -40,10 +40,10 @@ class Memory:
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
-        mode.add_intercept(1, 1)
+        mode.count_meta()
 
-    def __del__(self, forget=mode.add_intercept):
-        forget(-1, -1)
+    def __del__(self, forget=mode.forget_meta):
+        forget()
 
 
 class Crossing(Memory):

@@ -24,7 +24,7 @@ __all__ = [
 grad_off = 0
 intercept = 0
 _shared = 0  # the part of ``intercept`` that belongs to no single thread
-#: The part of ``intercept`` that counts meta tensors. They override no functions.
+#: The part of ``intercept`` that counts memory that is not on the CPU. It overrides no functions.
 metas = 0
 #: Whether inference mode was ever entered. If so, operations check for inference tensors, because
 #: these must not be saved for a gradient.
@@ -65,18 +65,32 @@ run = 0
 _lock = locks.new_lock(awaited=True)
 
 
-def add_intercept(n, meta=0):
-    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path.
-
-    ``meta`` of them are meta tensors.
-    """
-    global intercept, _shared, metas
+def add_intercept(n):
+    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path."""
+    global intercept, _shared
     down, up = min(n, 0), max(n, 0)  # no calls below: a finalizer might run in them, and count
     with _lock:
         _shared += down  # see ``_count`` for the order
         intercept += n
         _shared += up
-        metas += meta
+
+
+def count_meta():
+    """Count a memory that is not on the CPU, which is a reason for all threads."""
+    global intercept, _shared, metas
+    with _lock:
+        intercept += 1
+        _shared += 1
+        metas += 1
+
+
+def forget_meta():
+    """Count such a memory no more. No thread may see fewer reasons than memories."""
+    global intercept, _shared, metas
+    with _lock:
+        metas -= 1
+        _shared -= 1
+        intercept -= 1
 
 
 def exchange(name, value):

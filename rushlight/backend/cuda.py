@@ -19,6 +19,7 @@ from rushlight import locks
 from rushlight.backend.device import Device, DeviceError
 from rushlight.backend.native import llvm_works
 from rushlight.backend.queues import Queue
+from rushlight.backend.starting import ARGUMENTS, Kernel
 from rushlight.errors import OutOfMemoryError
 
 __all__ = ["CudaDevice", "devices", "driver_version", "open_library"]
@@ -192,7 +193,6 @@ class CudaDevice(Device):
         self.version = self.architecture
         self._met: set[int] = set()  # numbers of devices that were copied to
         self._pinned: dict[int, int] = {}  # first byte → end of pinned memory
-        self.launching = locks.new_lock()
         self._context: Any = None
         self._lost = ""  # why the device cannot be used any more
         locks.around_fork(in_child=self._forked)
@@ -383,6 +383,12 @@ class CudaDevice(Device):
 
     # Kernels ----------------------------------------------------------------------------------
 
+    def ready(self):
+        if self._context is None or getattr(_local, "device", None) is not self:
+            self.open()
+        stream = self.local.queue.handle
+        return stream.value if stream is not None else 0
+
     def load(self, code, name):
         self.open()
         log, module, function = ctypes.create_string_buffer(_LOG), c_void_p(), c_void_p()
@@ -464,15 +470,43 @@ class CudaDevice(Device):
             self.lib.cuEventDestroy_v2(event)
 
 
-class _Kernel:
-    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
+#: Puts a kernel into a stream; see ``Kernel.header`` for the record.
+_START = """
+define i32 @start(ptr %n) {
+  %function.at = getelementptr i64, ptr %n, i64 1
+  %groups.at = getelementptr i64, ptr %n, i64 2
+  %size.at = getelementptr i64, ptr %n, i64 3
+  %shared.at = getelementptr i64, ptr %n, i64 4
+  %params.at = getelementptr i64, ptr %n, i64 5
+  %stream.at = getelementptr i64, ptr %n, i64 7
+  %launch = load ptr, ptr %n
+  %function = load ptr, ptr %function.at
+  %groups = load i32, ptr %groups.at
+  %size = load i32, ptr %size.at
+  %shared = load i32, ptr %shared.at
+  %params = load ptr, ptr %params.at
+  %stream = load ptr, ptr %stream.at
+  %code = call i32 %launch(ptr %function, i32 %groups, i32 1, i32 1, i32 %size, i32 1, i32 1,
+                           i32 %shared, ptr %stream, ptr %params, ptr null)
+  ret i32 %code
+}
+"""
+
+
+class _Kernel(Kernel):
+    """A kernel of CUDA."""
 
     def __init__(self, device, code, groups, size, numbers, maps, shared):
-        self.device, self.code, self.groups, self.size = device, code, groups, size
-        self.maps, self.shared = maps, shared
+        super().__init__(device, code, groups, numbers, _START)
+        self.size, self.maps, self.shared = size, maps, shared
         self.handle = code.value
-        self._last = [n % 2**64 for n in numbers]
-        self._numbers = None
+
+    def header(self, record, count):
+        launch = ctypes.cast(self.device.lib.cuLaunchKernel, c_void_p).value
+        first = ctypes.addressof(record) + 8 * ARGUMENTS
+        self._params = (c_void_p * count)(*range(first, first + 8 * count, 8))
+        params = ctypes.addressof(self._params)
+        return [launch, self.handle.value, self.groups, self.size, self.shared, params]
 
     def numbers(self, args):
         """The values of the arguments: of each the address and the offset, then the numbers."""
@@ -500,29 +534,20 @@ class _Kernel:
         node.kept = numbers, params, room
         return node
 
-    def launch(self, args):
-        """Put the kernel into the stream. ``args``: (buffer, offset) of each argument."""
-        device = self.device
-        if device.recording is not None and (recording := device.recorded()) is not None:
-            recording.launch(self, args)
-            return
-        device.open()
-        with device.launching:
-            if self._numbers is None:
-                self._numbers = self.numbers(args)
-                self._params, self._room = self._params_of(self._numbers)
-            else:
-                self._numbers[: 2 * len(args)] = [n for pair in args for n in pair]
-                if self.maps:
-                    self._params, self._room = self._params_of(self._numbers)
-            code = device.lib.cuLaunchKernel(
-                self.handle, self.groups, 1, 1, self.size, 1, 1, self.shared,
-                device.local.queue.handle,
-                self._params, None,
-            )  # fmt: skip
-        if code:
-            _check(device.lib, code, "starting a kernel")
-        device.launches += 1
+    def start(self, queue, numbers):
+        if self.maps:  # the driver describes memory anew for each start
+            own = (c_uint64 * (len(numbers) + len(self._last)))(*numbers, *self._last)
+            params, _room = self._params_of(own)
+            code = self.device.lib.cuLaunchKernel(
+                self.handle, self.groups, 1, 1, self.size, 1, 1, self.shared, queue, params, None
+            )
+            self.failed(code)
+            self.device.launches += 1
+        else:
+            super().start(queue, numbers)
+
+    def failed(self, code):
+        _check(self.device.lib, code, "starting a kernel")
 
 
 def _follow(device, other):

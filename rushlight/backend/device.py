@@ -7,6 +7,7 @@ knows tensors.
 import ctypes
 import time
 import weakref
+from functools import lru_cache
 from threading import get_ident
 from typing import Any
 
@@ -83,7 +84,7 @@ class Device:
 
     def __init__(self):
         self.tallies, self.fraction = Tallies(), 1.0
-        self._segments: dict[int, Any] = {}  # address → (bytes, pool) of all memory
+        self._segments: dict[int, Any] = {}  # buffer → (bytes, pool) of all memory
         self.launches = self.built = self.moved = 0
         self.dropped: list = []
         self.default = Queue()
@@ -105,8 +106,8 @@ class Device:
         """Prepare the device, which is done when it is first used."""
         raise NotImplementedError
 
-    def new_buffer(self, nbytes) -> Any:
-        """New memory; OutOfMemoryError if there is not so much."""
+    def new_buffer(self, nbytes) -> int:
+        """New memory, by its address or handle; OutOfMemoryError if there is not so much."""
         raise NotImplementedError
 
     def release(self, buffer):
@@ -154,7 +155,7 @@ class Device:
             self.unload(*self.dropped.pop())
 
     def kernel(self, code, groups, size, numbers) -> Any:
-        """A kernel ready to start: it has ``launch(args)`` with (buffer, offset) of each argument.
+        """A ``starting.Kernel``, ready to start.
 
         Args:
             code: From ``build``.
@@ -174,6 +175,10 @@ class Device:
             launches: Pairs of a kernel and its arguments, in order.
         """
         return _Sequence(launches)
+
+    def ready(self) -> int:
+        """The handle of the thread's current queue, to which kernels may now be given."""
+        raise NotImplementedError
 
     # Moments. Without events of its own, a device is waited for ------------------------------
 
@@ -265,7 +270,7 @@ class Device:
         Raises:
             OutOfMemoryError: the device has not so much memory.
         """
-        size = _rounded(nbytes)
+        size, n = _sizes(nbytes)
         pool = self.local.queue.pool
         recording = self.recorded() if self.recording is not None and not constant else None
         if recording is not None:
@@ -274,26 +279,24 @@ class Device:
             self._collect()
         try:
             buffer = pool.free[size].pop()
-        except (KeyError, IndexError):
+        except IndexError:
             buffer = self._made(size, nbytes)
-            self._segments[_address(buffer)] = size, pool
-            self.tallies.add(size, segment=1, reserved_bytes=size)
+            self._segments[buffer] = size, pool
+            self.tallies.reserve(size)
             self.tallies.events["num_device_alloc"] += 1
         if nbytes:
-            n = counted(nbytes)
-            self.tallies.add(n, allocated=1, allocated_bytes=n, requested_bytes=nbytes, active=1,
-                             active_bytes=n)  # fmt: skip
+            self.tallies.take(n, nbytes)
         return buffer, size, pool
 
     @property
     def allocated(self):
         """Bytes of memory that tensors use, as PyTorch's allocator counts them."""
-        return self.tallies.found["all"]["allocated_bytes"].current
+        return self.tallies.count("allocated_bytes")
 
     @property
     def reserved(self):
         """Bytes of memory that is in use or kept for use."""
-        return self.tallies.found["all"]["reserved_bytes"].current
+        return self.tallies.count("reserved_bytes")
 
     def _made(self, size, nbytes):
         self.open()
@@ -322,9 +325,7 @@ class Device:
             used: Other queues whose commands so far may still use it.
         """
         if nbytes:
-            n = counted(nbytes)
-            self.tallies.add(n, allocated=-1, allocated_bytes=-n, requested_bytes=-nbytes,
-                             active=-1, active_bytes=-n)  # fmt: skip
+            self.tallies.give(_sizes(nbytes)[1], nbytes)
         if not used:
             pool.put(buffer, size)
             return
@@ -359,16 +360,16 @@ class Device:
         for size, buffers in list(pool.free.items()):
             while buffers:
                 buffer = buffers.pop()
-                del self._segments[_address(buffer)]
+                del self._segments[buffer]
                 self.release(buffer)
-                self.tallies.add(size, segment=-1, reserved_bytes=-size)
+                self.tallies.reserve(size, -1)
                 self.tallies.events["num_device_free"] += 1
 
     def segments(self):
         """(address, bytes, whether it is in use, its pool) of all memory."""
         pools = {id(pool): pool for _, pool in self._segments.values()}
         free = {
-            _address(buffer)
+            buffer
             for pool in (*pools.values(), self.default.pool)
             for buffers in pool.free.values() for buffer in buffers
         }  # fmt: skip
@@ -436,12 +437,11 @@ class _Sequence:
             kernel.launch(args)
 
 
-def _address(buffer):
-    """The number of a buffer, which may be an object of the driver."""
-    return buffer if type(buffer) is int else buffer.value
+@lru_cache(1 << 12)
+def _sizes(nbytes):
+    """The size of the buffer that serves ``nbytes`` bytes, and the bytes that count for it.
 
-
-def _rounded(nbytes):
-    """The size of the buffer that serves ``nbytes`` bytes: few sizes, so that buffers fit again."""
+    There are few sizes, so that buffers fit again.
+    """
     step = max(_STEP, (1 << max(nbytes - 1, 1).bit_length()) >> 3)
-    return max(_STEP, -(-nbytes // step) * step)
+    return max(_STEP, -(-nbytes // step) * step), counted(nbytes)

@@ -7,13 +7,13 @@ Kernels come as SPIR-V, so a device must take programs in an intermediate langua
 import ctypes
 import os
 import sys
-from ctypes import CFUNCTYPE, byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from rushlight import late, locks
 from rushlight.backend.device import Device, DeviceError
 from rushlight.backend.native import llvm_works
+from rushlight.backend.starting import Kernel
 from rushlight.errors import OutOfMemoryError
 
 __all__ = ["OpenCLDevice", "devices", "intel_gpus"]
@@ -172,7 +172,6 @@ class OpenCLDevice(Device):
         self.units, self.most = self._number(_UNITS), self._number(_MOST)
         self.memory, self.parameters = self._number(_MEMORY), self._number(_PARAMETERS)
         self.doubles = "cl_khr_fp64" in self.extensions
-        self.launching = locks.new_lock()
         self._context = self._queue = None
 
     def _info(self, what):
@@ -210,10 +209,11 @@ class OpenCLDevice(Device):
     # Memory -----------------------------------------------------------------------------------
 
     def new_buffer(self, nbytes):
-        return _made(
+        found = _made(
             self.lib.clCreateBuffer, self._context, _READ_WRITE, nbytes, None,
             doing=f"allocating {nbytes} bytes",
         )  # fmt: skip
+        return found.value or 0
 
     def release(self, buffer):
         self.lib.clReleaseMemObject(buffer)
@@ -260,6 +260,9 @@ class OpenCLDevice(Device):
     def unload(self, kernel, program):
         self.lib.clReleaseKernel(kernel)  # commands in the queue keep it until they have run
 
+    def ready(self):
+        return self.queue.value
+
     def kernel(self, code, groups, size, numbers):
         return _Kernel(self, code, groups, size, numbers)
 
@@ -273,32 +276,28 @@ class OpenCLDevice(Device):
 
 # Kernels ----------------------------------------------------------------------------------
 
-#: Sets the arguments of a kernel and puts it into a queue. From Python each of these calls would
-#: take as long as all of them here. ``n``: the addresses of both functions, the queue, the kernel,
-#: the number of arguments, the addresses of the two sizes, and the arguments, of 8 bytes each.
+#: Sets the arguments of a kernel and puts it into a queue; see ``Kernel.header`` for the record.
 _START = """
 define i32 @start(ptr %n) {
 entry:
-  %queue.at = getelementptr i64, ptr %n, i64 2
-  %kernel.at = getelementptr i64, ptr %n, i64 3
-  %count.at = getelementptr i64, ptr %n, i64 4
-  %global.at = getelementptr i64, ptr %n, i64 5
-  %local.at = getelementptr i64, ptr %n, i64 6
+  %kernel.at = getelementptr i64, ptr %n, i64 2
+  %count.at = getelementptr i64, ptr %n, i64 3
+  %global.at = getelementptr i64, ptr %n, i64 4
+  %local.at = getelementptr i64, ptr %n, i64 5
   %enqueue.at = getelementptr i64, ptr %n, i64 1
+  %queue.at = getelementptr i64, ptr %n, i64 7
   %set = load ptr, ptr %n
   %enqueue = load ptr, ptr %enqueue.at
   %queue = load ptr, ptr %queue.at
   %kernel = load ptr, ptr %kernel.at
   %count = load i64, ptr %count.at
-  %global = load ptr, ptr %global.at
-  %local = load ptr, ptr %local.at
   br label %next
 next:
   %i = phi i64 [ 0, %entry ], [ %following, %more ]
   %ended = icmp eq i64 %i, %count
   br i1 %ended, label %last, label %more
 more:
-  %place = add i64 %i, 7
+  %place = add i64 %i, 8
   %argument = getelementptr i64, ptr %n, i64 %place
   %number = trunc i64 %i to i32
   %code = call i32 %set(ptr %kernel, i32 %number, i64 8, ptr %argument)
@@ -308,53 +307,25 @@ more:
 failed:
   ret i32 %code
 last:
-  %result = call i32 %enqueue(ptr %queue, ptr %kernel, i32 1, ptr null, ptr %global,
-                            ptr %local, i32 0, ptr null, ptr null)
+  %result = call i32 %enqueue(ptr %queue, ptr %kernel, i32 1, ptr null, ptr %global.at,
+                            ptr %local.at, i32 0, ptr null, ptr null)
   ret i32 %result
 }
 """
 
 
-_loaded: list = []
-
-
-@cache
-def _start():
-    """The function ``start`` in machine code."""
-    machine = late.machine()
-    loaded = machine.load(machine.code(_START))
-    _loaded.append(loaded)  # it must live as long as the function
-    return CFUNCTYPE(c_int32, c_void_p)(loaded.address("start"))
-
-
-class _Kernel:
-    """A kernel with the places of its arguments: each is a buffer and an offset in it, in bytes."""
+class _Kernel(Kernel):
+    """A kernel of OpenCL. Equal kernels share an object of the driver, which holds arguments."""
 
     def __init__(self, device, code, groups, size, numbers):
-        self.device, self.code, self.groups, self._last = device, code, groups, numbers
-        self._sizes = (c_size_t * 2)(groups * size, size)
-        at, lib = ctypes.addressof(self._sizes), device.lib
-        functions = [
-            ctypes.cast(f, c_void_p).value for f in (lib.clSetKernelArg, lib.clEnqueueNDRangeKernel)
-        ]
-        self._head = [*functions, device.queue.value, code.value.value, 0, at, at + 8]
-        self._numbers = None
+        super().__init__(device, code, groups, numbers, _START)
+        self._sizes = groups * size, size
 
-    def launch(self, args):
-        """Put the kernel into the queue. ``args``: (buffer, offset) of each argument."""
-        device = self.device
-        if device.recording is not None and (recording := device.recorded()) is not None:
-            recording.launch(self, args)
-            return
-        with self.device.launching:  # equal kernels share one object, which holds the arguments
-            numbers = self._numbers
-            if numbers is None:
-                self._end = 7 + 2 * len(args)
-                self._head[4] = 2 * len(args) + len(self._last)
-                numbers = self._numbers = (c_uint64 * (self._end + len(self._last)))(*self._head)
-                numbers[self._end :] = [n % 2**64 for n in self._last]
-                self._place = ctypes.addressof(numbers)
-            numbers[7 : self._end] = [n for buffer, offset in args for n in (buffer.value, offset)]
-            code = _start()(self._place)
+    def header(self, record, count):
+        lib = self.device.lib
+        functions = lib.clSetKernelArg, lib.clEnqueueNDRangeKernel
+        addresses = [ctypes.cast(f, c_void_p).value for f in functions]
+        return [*addresses, self.code.value.value, count, *self._sizes]
+
+    def failed(self, code):
         _check(code, "starting a kernel")
-        self.device.launches += 1

@@ -1,6 +1,7 @@
 """Queues of a device, which run commands in order, and memory that is free to use again."""
 
 import threading
+from collections import defaultdict
 from typing import Any
 
 __all__ = ["Current", "Pool", "Queue"]
@@ -20,12 +21,12 @@ class Pool:
     __slots__ = ("__weakref__", "free", "graphs")
 
     def __init__(self):
-        self.free: dict[int, list] = {}
+        self.free: defaultdict[int, list] = defaultdict(list)
         self.graphs = 0
 
     def put(self, buffer, size):
         """Keep a buffer for use again."""
-        self.free.setdefault(size, []).append(buffer)
+        self.free[size].append(buffer)
 
 
 class Queue:

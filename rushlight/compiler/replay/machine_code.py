@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import tick
+from rushlight.backend.starting import new_builtin, new_method
 from rushlight.compiler.cpu.loader import load
 from rushlight.compiler.replay import objects, records
 from rushlight.compiler.replay.memory import held, words
@@ -19,15 +20,6 @@ from rushlight.tensor import Size, Tensor, ViewOf
 __all__ = ["MachineCode", "is_wanted"]
 
 _FASTCALL_WITH_NAMES = 0x82  # METH_FASTCALL | METH_KEYWORDS
-
-
-class _Method(ctypes.Structure):
-    """Python's ``PyMethodDef``."""
-
-    _fields_ = [
-        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]  # fmt: skip
 
 
 class MachineCode:
@@ -51,14 +43,11 @@ class MachineCode:
         code = cache.object_code(_key(), _text)
         library = load(code, {records.TABLE: table, **_functions_of_python()})
         self.address = library.address
-        self.method = _Method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES, None)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.method))  # builtins may outlive modules
+        self.method = new_method(b"replay", library.address("enter"), _FASTCALL_WITH_NAMES)
 
     def builtin(self, record):
         """The builtin function ``enter`` for the function with this record."""
-        make = ctypes.pythonapi.PyCFunction_NewEx
-        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, *[ctypes.py_object] * 2]
-        return make(ctypes.addressof(self.method), record, None)
+        return new_builtin(self.method, record)
 
 
 def is_wanted():
