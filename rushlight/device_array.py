@@ -8,7 +8,9 @@ commands in order, so whoever gets the buffer next uses it after them.
 import importlib
 import itertools
 import threading
+import weakref
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -21,10 +23,11 @@ from rushlight.meta import MetaArray, NoData, on_meta
 from rushlight.remote import Memory, RemoteArray, place_of
 
 __all__ = [
-    "DeviceArray", "DeviceMemory", "copies_later", "current", "driver_of", "drivers", "is_dense",
-    "make_current", "placed", "recording_of", "reserved", "sent", "to_host",
+    "DeviceArray", "DeviceMemory", "Look", "copies_later", "current", "driver_of", "drivers",
+    "is_dense", "look_at", "make_current", "placed", "recording_of", "reserved", "sent", "to_host",
 ]  # fmt: skip
 
+_new = object.__new__
 _addresses = itertools.count(1)
 _places: dict = {}  # (type, number) → the ``torch.device``
 _current = threading.local()  # an attribute for each type: the number of the current device
@@ -164,10 +167,52 @@ class DeviceMemory(Memory):
         return found
 
 
+class Look:
+    """The shape, strides and dtype of arrays on devices; equal ones are one object.
+
+    So a call that repeats is found by the identities of its operands' looks.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "shape", "strides")
+
+    def __init__(self, shape, strides, dtype):
+        self.shape, self.strides, self.dtype = shape, strides, dtype
+
+
+_looks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+
+
+def look_at(shape, strides, dtype):
+    """The ``Look`` of such arrays."""
+    key = shape, strides, dtype
+    found = _looks.get(key)
+    return _looks.setdefault(key, Look(*key)) if found is None else found
+
+
 class DeviceArray(RemoteArray):
     """The array of a tensor on a device: a view of a ``DeviceMemory``."""
 
-    __slots__ = ()
+    __slots__ = ("_look",)
+    _look: Any  # its ``Look``, or None if nobody asked so far
+
+    def __init__(self, shape, dtype, strides, memory, start):
+        super().__init__(shape, dtype, strides, memory, start)
+        self._look = None
+
+    @classmethod
+    def of(cls, look, memory, start):
+        """An array with a known ``Look``."""
+        self = _new(cls)
+        self.shape, self.strides, self.dtype = look.shape, look.strides, look.dtype
+        self.memory, self.start, self._look = memory, start, look
+        return self
+
+    @property
+    def look(self):
+        """Its ``Look``."""
+        if self._look is None:
+            self._look = look_at(self.shape, tuple(self.strides), self.dtype)
+        return self._look
 
     #: Fast paths for NumPy's arrays look at this first, and leave devices to the full path.
     flags = None

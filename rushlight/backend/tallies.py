@@ -108,7 +108,7 @@ class Tallies:
                 pool.freed_reserved -= n * size
 
     def count(self, name, metric="current", pool="all"):
-        """What PyTorch calls ``name.pool.metric``: now, the ``peak``, ``allocated`` or ``freed``."""
+        """What PyTorch calls ``name.pool.metric``."""
         counts, name = self._pools[pool], _NAMES[name]
         counts.note_peaks()
         now, freed = getattr(counts, name), getattr(counts, f"freed_{name}")

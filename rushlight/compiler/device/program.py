@@ -75,6 +75,7 @@ class DeviceProgram:
         steps: The launches of kernels and the host's steps, in order.
         guard: The program that checks values before this one runs, or None.
         gains: Whether kernels would be faster without ``opens``.
+        short: A ``single.ShortRun`` of it, False if there can be none, and None at first.
 
     Raises:
         NotOnDevice: no kernel computes an equation, and the program must be ``whole``.
@@ -82,6 +83,7 @@ class DeviceProgram:
 
     def __init__(self, equations, inputs, outputs, writes, device, whole=False, opens=False):
         self.whole, self.gains = whole, False
+        self.short: Any = None
         #: The results as they were recorded. Complex ones are real ones with one more dim below.
         self.recorded = [v for v in outputs if isinstance(v, Abstract)]
         if (real := split(equations, inputs, outputs, writes)) is not None:

@@ -4,10 +4,11 @@ from rushlight.compiler.codegen.value import Unsupported
 from rushlight.compiler.device.program import CheckFailed, DeviceProgram, NotOnDevice
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
+from rushlight.device_array import DeviceArray, DeviceMemory, look_at
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 
-__all__ = ["CheckFailed", "of_call", "of_write", "shapes"]
+__all__ = ["CheckFailed", "ShortRun", "of_call", "of_write", "shapes", "shortened"]
 
 
 def of_call(op, operands, params, is_input, driver, opens):
@@ -71,7 +72,7 @@ def _traced(op, operands, params, is_input):
 class Nothing:
     """The program of a call whose results have no elements."""
 
-    gains = False
+    gains = short = False
 
     def __init__(self, outs):
         self.outs = outs
@@ -83,6 +84,59 @@ class Nothing:
     def run(self, inputs, allocate):
         """As ``DeviceProgram.run``."""
         return [(allocate(0), v, 0, v.strides) for v in self.outs]
+
+
+def shortened(program, d):
+    """The ``ShortRun`` of a program on the device ``d``; False if it has more to do."""
+    if program.short is None:
+        more = program.guard, program.flags, program.host_steps, program.generators, program.chains
+        program.short = bool(program.results) and not any(more) and ShortRun(program, d)
+    return program.short
+
+
+class ShortRun:
+    """The runs of a program that only starts kernels, with all prepared that does not change."""
+
+    def __init__(self, program, d):
+        self.device, self.driver, self.arena = d, program.device, program.arena
+        self.results = [
+            (value.nbytes, look_at(value.shape, strides, value.dtype), at)
+            for value, (at, strides) in program.results
+        ]
+        inputs = 2 * len(program.inputs)
+        last = inputs + 2 * len(self.results)
+        #: slot → where its buffer is among the numbers of a run; the arena comes last.
+        at = [last, *range(0, last, 2)]
+        places = [[(at[slot], offset) for slot, offset in step.args] for step in program.steps]
+        in_order = [(k, 0) for k in range(0, last, 2)]
+        self.steps = [
+            (step.kernel, None if place == in_order else place)
+            for step, place in zip(program.steps, places, strict=True)
+        ]
+
+    def run(self, numbers):
+        """The results, as arrays. ``numbers``: the buffer and the start of each input, in a list.
+
+        The caller keeps the inputs. While work is recorded, the program itself must run.
+        """
+        driver = self.driver
+        made = []
+        for nbytes, look, at in self.results:
+            memory = DeviceMemory(self.device, nbytes, False, driver)
+            made.append(DeviceArray.of(look, memory, at))
+            numbers += memory.buffer, 0
+        arena = None  # it is kept until the kernels are in the queue
+        if self.arena:
+            arena = DeviceMemory(self.device, self.arena, False, driver)
+            numbers += arena.buffer, 0
+        queue = driver.ready()
+        for kernel, places in self.steps:
+            if places is None:
+                kernel.start(queue, numbers)
+            else:
+                own = [n for k, at in places for n in (numbers[k], numbers[k + 1] + at)]
+                kernel.start(queue, own)
+        return made
 
 
 def of_write(target, source, driver, opens):

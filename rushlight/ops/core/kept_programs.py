@@ -1,7 +1,6 @@
 """A table of programs for devices, which keeps those that were used last."""
 
 from collections import Counter, OrderedDict
-from contextlib import suppress
 
 from rushlight import locks
 
@@ -39,14 +38,27 @@ class KeptPrograms:
                 found = make(False)
             self._keep(key, found)
             return found
-        with suppress(KeyError):  # another thread may have dropped it
-            self._programs.move_to_end(key)
+        self._use(key)
         if found is not None and found.gains:
             self._uses[key] += 1
             if self._uses[key] == _OFTEN:
                 found = make(False)
                 self._keep(key, found)
         return found
+
+    def known(self, key):
+        """The program at ``key`` that ``find`` would give, or None if it would make one."""
+        found = self._programs.get(key)
+        if found is None or found.gains:
+            return None
+        self._use(key)
+        return found
+
+    def _use(self, key):
+        try:  # ``suppress`` would take as long as all the rest
+            self._programs.move_to_end(key)
+        except KeyError:  # another thread may have dropped it
+            return
 
     def _keep(self, key, program):
         with self._lock:

@@ -21,6 +21,7 @@ from rushlight.device_array import (
     DeviceArray,
     DeviceMemory,
     driver_of,
+    look_at,
     placed,
     reserved,
     sent,
@@ -43,7 +44,7 @@ __all__ = ["check_devices", "compute_on", "count", "fallbacks", "overwrite"]
 fallbacks: Counter = Counter()
 #: The key of a call → its program; None: no kernels compute it.
 _programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
-#: The key of a view → (shape, dtype, strides, bytes from the first element to the view's first).
+#: The key of a view → whether there are several, and (``Look``, bytes from x's first element to its own).
 _looks: dict = {}
 NOT_REGISTERED = "Attempt to increase offset for a CUDA generator not in capture mode."
 _HALVES = float16.numpy, bfloat16.numpy
@@ -58,11 +59,17 @@ def compute_on(d, op, inputs, params):
     """
     if d is META:
         return without_elements(op, inputs, params)
-    operands = _on(d, op, inputs[0] if op.variadic else inputs)
+    operands = inputs[0] if op.variadic else inputs
+    if op.shares:
+        if (found := _viewed_again(d, op, operands, params)) is not None:
+            return found
+    elif op.counting is None and (found := _again(d, op, operands, params)) is not None:
+        return found
+    operands = _on(d, op, operands)
     own = lambda v: _on(d, op, [v._array])[0] if isinstance(v, Tensor) else v
     params = {k: own(v) for k, v in params.items()}
     if op.shares:  # a view, or several
-        return _viewed(op, operands, params)
+        return _viewed(d, op, operands, params)
     found = None
     if op.counting is not None:
         found = _by_rule(d, op, op.counting, operands, params)
@@ -111,28 +118,40 @@ def check_devices(op, operands):
 # Views --------------------------------------------------------------------------------------
 
 
-def _viewed(op, operands, params):
+def _viewed(d, op, operands, params):
     x = operands[0]
-    key = _key(op, operands, params, (x.start, x.memory.nbytes) if op.of_storage else None)
-    look = _looks.get(key)
-    if look is None:
-        base = x.like()
-        found = compute(op, (base, *[to_host(a) for a in operands[1:]]), params)
-        several = type(found) is tuple
-        look = several, [
-            (v.shape, v.dtype, v.strides, address(v) - address(base) if v.size else 0)
-            for v in (found if several else (found,))
-        ]  # fmt: skip
-        if len(_looks) >= _MOST_LOOKS:
-            _looks.clear()
-        if key is not None:
-            _looks[key] = look
-    several, looks = look
-    made = [
-        DeviceArray(shape, dtype, strides, x.memory, x.start + first)
-        for shape, dtype, strides, first in looks
-    ]
-    return tuple(made) if several else made[0]
+    key = _key_of_view(d, op, operands, params)
+    base = x.like()
+    found = compute(op, (base, *[to_host(a) for a in operands[1:]]), params)
+    several = type(found) is tuple
+    look = several, [
+        (look_at(v.shape, v.strides, v.dtype), address(v) - address(base) if v.size else 0)
+        for v in (found if several else (found,))
+    ]  # fmt: skip
+    if len(_looks) >= _MOST_LOOKS:
+        _looks.clear()
+    if key is not None:
+        _looks[key] = look
+    return _looking(x, *look)
+
+
+def _key_of_view(d, op, operands, params):
+    x = operands[0]
+    return _key(op, d, operands, params, [], (x.start, x.memory.nbytes) if op.of_storage else None)
+
+
+def _viewed_again(d, op, operands, params):
+    """The views of a call like an earlier one, or None."""
+    look = _looks.get(_key_of_view(d, op, operands, params))
+    return None if look is None else _looking(operands[0], *look)
+
+
+def _looking(x, several, looks):
+    memory, start = x.memory, x.start
+    if not several:
+        look, first = looks[0]
+        return DeviceArray.of(look, memory, start + first)
+    return tuple([DeviceArray.of(look, memory, start + first) for look, first in looks])
 
 
 # Kernels ------------------------------------------------------------------------------------
@@ -147,6 +166,7 @@ def _by_program(d, op, operands, params):
         program, keyed, named = _program(d, op, operands, params), operands, params
     if program is None:
         return None
+    late.device_programs().shortened(program, d)
     try:
         found = _run(d, program, keyed, named)
     except late.device_programs().CheckFailed:
@@ -228,10 +248,27 @@ def _is_simple(x):
     return (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0
 
 
-def _key(op, operands, params, place):
-    """What the code of a call at a ``place`` depends on; None if that cannot be told."""
-    look = [(k, _look(v)) for k, v in params.items()]
-    key = (op, place, precision.state, *map(_look, operands), *look)
+def _key(op, d, operands, params, numbers, more=None):
+    """What a call on the device ``d`` depends on; None if that cannot be told.
+
+    ``numbers`` gets the buffer and the start of each array. ``more`` is a part of the key.
+    """
+    key = [op, id(d), more, precision.state, *params]  # the hash of ``d`` itself takes long
+    append = key.append
+    for x in (*operands, *params.values()) if params else operands:
+        kind = type(x)
+        if kind is DeviceArray:
+            append(x._look or x.look)
+            memory = x.memory
+            if memory.device is not d:
+                return None
+            numbers.append(memory.buffer)
+            numbers.append(x.start)
+        elif x is None or kind is bool or kind is str:
+            append(x)
+        else:
+            append(_look(x))
+    key = tuple(key)
     try:
         hash(key)
     except TypeError:
@@ -239,27 +276,47 @@ def _key(op, operands, params, place):
     return key
 
 
+_INT = {int}
+
+
 def _look(x):
-    if type(x) is DeviceArray or type(x) is Number:
-        return x.shape, x.strides, x.dtype, type(x) is Number
+    """What of a value is a part of a key. Equal values of several types differ: 1 is no True."""
     kind = type(x)
-    if kind in (tuple, list):
-        return kind, *map(_look, x)
+    if kind is int:
+        return kind, x
+    if kind is float:
+        return kind, x or repr(x)  # 0.0 is no -0.0
+    if kind is DeviceArray:
+        return x.look
+    if kind is Number:
+        return kind, x.dtype
+    if kind is tuple or kind is list:
+        return kind, *(x if {*map(type, x)} == _INT else map(_look, x))
     if kind is dict:
         return kind, *[(k, _look(v)) for k, v in x.items()]
     if kind is slice:
         return kind, x.start, x.stop, x.step
-    return kind, x, repr(x) if kind is float else None  # 0.0 is no -0.0
+    return kind, x, repr(x) if isinstance(x, float | complex | np.generic) else None
+
+
+def _again(d, op, operands, params):
+    """The result of a call like an earlier one whose program only starts kernels; else None."""
+    numbers: list = []
+    program = _programs.known(_key(op, d, operands, params, numbers))
+    if program is None or not (short := program.short) or short.driver.recording is not None:
+        return None
+    made = short.run(numbers)
+    return made[0] if len(made) == 1 else tuple(made)
 
 
 def _program(d, op, operands, params):
     """The program for one call; None if an operation in it has no kernel."""
-    key = _key(op, operands, params, d)
+    driver = driver_of(d)
+    key = _key(op, d, operands, params, [])
     if key is None:
         return None
     is_input = lambda x: isinstance(x, DeviceArray | Number)
     make = late.device_programs().of_call
-    driver = driver_of(d)
     return _programs.find(key, lambda opens: make(op, operands, params, is_input, driver, opens))
 
 
@@ -301,7 +358,7 @@ def overwrite(target, value):
         return
     if source.memory is target.memory:
         source = source.copy()
-    key = (None, d, _look(target), _look(source))
+    key = None, id(d), target.look, source.look
     make = late.device_programs().of_write
     program = _programs.find(key, lambda opens: make(target, source, driver_of(d), opens))
     program.run([(a.memory.buffer, a.start) for a in (target, source)],
