@@ -72,6 +72,8 @@ def make_current(kind, number):
 def _find(d):
     """The device that ``d`` names, always the same object."""
     kind = d.type
+    if _places.get((kind, d.index)) is d:
+        return d
     number = current(kind) if d.index is None else d.index
     found = drivers(kind)
     if not found:

@@ -9,7 +9,6 @@ at the operands' devices.
 """
 
 import weakref
-from contextlib import contextmanager
 from typing import Any
 
 from numpy import ndarray
@@ -199,14 +198,19 @@ def _set_place(d):
     return mode.exchange("place", place)
 
 
-@contextmanager
-def at(d):
+class at:
     """Make new tensors on the device ``d`` in the ``with`` block."""
-    was = _set_place(d)
-    try:
-        yield
-    finally:
-        mode.exchange("place", was)
+
+    __slots__ = ("_d", "_was")
+
+    def __init__(self, d):
+        self._d = d
+
+    def __enter__(self):
+        self._was = _set_place(self._d)
+
+    def __exit__(self, *error):
+        mode.exchange("place", self._was)
 
 
 def set_default_device(d):

@@ -24,8 +24,10 @@ __all__ = [
 grad_off = 0
 intercept = 0
 _shared = 0  # the part of ``intercept`` that belongs to no single thread
-#: The part of ``intercept`` that counts memory that is not on the CPU. It overrides no functions.
+#: The part of ``intercept`` that counts memory that is not on the CPU, and threads that make new
+#: tensors there. These override no functions. A count that is too low only costs time.
 metas = 0
+_memories = 0  # the part of ``metas`` that belongs to no single thread
 #: Whether inference mode was ever entered. If so, operations check for inference tensors, because
 #: these must not be saved for a gradient.
 inferred = False
@@ -51,6 +53,7 @@ class _State(threading.local):
     entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
     dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None
     reasons = 0  # the part of ``intercept`` that belongs to this thread
+    places = 0  # the part of ``metas`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread
 
     # Runs in each thread. All values go into one dict, so that ``give_back`` is a single update.
@@ -77,18 +80,20 @@ def add_intercept(n):
 
 def count_meta():
     """Count a memory that is not on the CPU, which is a reason for all threads."""
-    global intercept, _shared, metas
+    global intercept, _shared, metas, _memories
     with _lock:
         intercept += 1
         _shared += 1
+        _memories += 1
         metas += 1
 
 
 def forget_meta():
     """Count such a memory no more. No thread may see fewer reasons than memories."""
-    global intercept, _shared, metas
+    global intercept, _shared, metas, _memories
     with _lock:
         metas -= 1
+        _memories -= 1
         _shared -= 1
         intercept -= 1
 
@@ -105,10 +110,10 @@ def exchange(name, value):
     was = getattr(state, name)
     if value is None and was is not None:
         own[name] = None
-        _count(-1)
+        _count(-1, -1 if name == "place" else 0)
         return was
     if value is not None and was is None:
-        _count(1)
+        _count(1, 1 if name == "place" else 0)
     return own.update({name: value}) or was
 
 
@@ -134,18 +139,24 @@ class unasked:
         exchange("function_modes", modes)
 
 
-def _count(change):
-    """Add ``change`` to ``intercept`` and to this thread's share of it.
+def _count(change, places=0):
+    """Add ``change`` to ``intercept`` and ``places`` to ``metas``, and to this thread's shares.
 
     An interrupt may come between the two lines. The order ensures that the share never exceeds
     what ``intercept`` counts. Otherwise ``intercept`` could later fall below the true number, and
-    a trace would miss operations.
+    a trace would miss operations. Likewise ``metas`` must never exceed the true number.
     """
-    global intercept
+    global intercept, metas
     with _lock:
+        if places < 0:
+            metas += places
+            state.places += places
         state.reasons += min(change, 0)
         intercept += change
         state.reasons += max(change, 0)
+        if places > 0:
+            state.places += places
+            metas += places
 
 
 def snapshot():
@@ -161,11 +172,12 @@ def give_back(before):
     as in ``exchange``.
     """
     missing = before["reasons"] - state.reasons
-    _count(max(missing, 0))
+    places = before["places"] - state.places
+    _count(max(missing, 0), min(places, 0))
     _count_grad(before["counted"] or state.counted)
-    modes = {k: v for k, v in before.items() if k not in ("reasons", "counted")}
+    modes = {k: v for k, v in before.items() if k not in ("reasons", "places", "counted")}
     state.__dict__.update(modes)  # a single step, which no interrupt can split
-    _count(min(missing, 0))
+    _count(min(missing, 0), max(places, 0))
     _count_grad(before["counted"])
 
 
@@ -217,9 +229,10 @@ def set_gradient_modes(grad, asked, inference):
 
 def _forget_other_threads():
     """In a forked child, count only this thread, because the other threads do not exist there."""
-    global grad_off, intercept
+    global grad_off, intercept, metas
     grad_off = int(not state.grad or state.inference)
     intercept = _shared + state.reasons
+    metas = _memories + state.places
 
 
 locks.around_fork(in_child=_forget_other_threads)

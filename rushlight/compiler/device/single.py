@@ -8,7 +8,7 @@ from rushlight.device_array import DeviceArray, DeviceMemory, look_at
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 
-__all__ = ["CheckFailed", "ShortRun", "of_call", "of_write", "shapes", "shortened"]
+__all__ = ["CheckFailed", "ShortRun", "of_call", "of_call_into", "of_write", "shapes", "shortened"]
 
 
 def of_call(op, operands, params, is_input, driver, opens):
@@ -39,6 +39,28 @@ def of_call(op, operands, params, is_input, driver, opens):
         return None
 
 
+def of_call_into(op, operands, params, is_target, is_input, driver, opens):
+    """As ``of_call``, with the result of ``op`` in the memory of the first of ``operands``.
+
+    ``op`` gets the others; those for which ``is_target`` holds are the first one itself. Returns
+    None also if the result does not fit into that memory as it is.
+    """
+    target = Abstract(operands[0].shape, operands[0].dtype, operands[0].strides)
+    known = lambda x: target if is_target(x) else None
+    found = _traced(op, operands[1:], params, is_input, known)
+    if found is None:
+        return None
+    inputs, equation = found
+    out = equation.outs[0]
+    if len(equation.outs) > 1 or out.shape != target.shape or out.dtype != target.dtype:
+        return None
+    try:
+        writes = [(0, out)]
+        return DeviceProgram([equation], [target, *inputs], [], writes, driver, True, opens)
+    except (NotOnDevice, Unsupported):
+        return None
+
+
 def shapes(op, operands, params, kind):
     """Abstract values for the results of ``op``; None if they cannot be told without elements.
 
@@ -49,11 +71,16 @@ def shapes(op, operands, params, kind):
     return None if found is None else found[1].outs
 
 
-def _traced(op, operands, params, is_input):
-    """(abstract inputs, equation) of a call; None if the elements must be known."""
+def _traced(op, operands, params, is_input, known=lambda x: None):
+    """(abstract inputs, equation) of a call; None if the elements must be known.
+
+    ``known``: an operand → the abstract value that it is, or None.
+    """
     inputs: list = []
 
     def abstract(x):
+        if (found := known(x)) is not None:
+            return found
         if not is_input(x):
             return x
         inputs.append(Abstract(x.shape, x.dtype, x.strides))
@@ -90,7 +117,7 @@ def shortened(program, d):
     """The ``ShortRun`` of a program on the device ``d``; False if it has more to do."""
     if program.short is None:
         more = program.guard, program.flags, program.host_steps, program.generators, program.chains
-        program.short = bool(program.results) and not any(more) and ShortRun(program, d)
+        program.short = not any(more) and ShortRun(program, d)
     return program.short
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import check_inference, stamp, tracked
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
+from rushlight.device_array import DeviceArray
 from rushlight.ops.core.compute import keeps_floats
 from rushlight.ops.core.fast_path import FLOATS
 from rushlight.tensor import Tensor
@@ -44,6 +46,10 @@ class Destination:
     def suits(x, others):
         """Whether a result for the tensor ``x``, computed from ``others`` too, may have one."""
         a = x._array
+        if type(a) is DeviceArray:  # a second kernel would copy the result
+            if mode.intercept > mode.metas or 0 in a.strides or not a.size:
+                return False
+            return a.dtype.kind in "biuf" and not tracked(x, others)
         if a.size < LEAST or mode.intercept > mode.metas or type(a) is not ndarray:
             return False
         if a.dtype not in FLOATS or type(x) is not Tensor or tracked(x, others):
@@ -52,7 +58,11 @@ class Destination:
 
     def fill(self, op, operands, params):
         """Compute ``op`` in the memory of x; False if that cannot be done: nothing was written."""
-        if op.kind != "elementwise" or op.check is not None or not keeps_floats(op):
+        if op.kind != "elementwise" or op.check is not None:
+            return False
+        if type(self.x._array) is DeviceArray:
+            return self._fill_far(op, operands, params)
+        if not keeps_floats(op):
             return False
         out, arrays = self.x._array, []
         for i, y in enumerate(operands):
@@ -88,14 +98,32 @@ class Destination:
             return False
         return True
 
+    def _fill_far(self, op, operands, params):
+        """``fill`` in the memory of a device."""
+        arrays: list = []
+        for i, y in enumerate(operands):
+            if isinstance(y, Tensor):
+                if y.view_of is not None:
+                    refresh(y)
+                arrays.append(y._array)
+                if type(y._array) is not DeviceArray:
+                    return False
+            elif y is None or _is_number(y, op.inputs[i], op):
+                arrays.append(y)
+            else:
+                return False
+        if op.prepare is not None:
+            params = op.prepare(*arrays, **params)
+        return late.remote_calls().compute_into(op, arrays, params, self.x._array)
+
 
 def took(out, op, operands, params):
     """Whether ``out``, a destination or a tensor, holds the result of ``op`` in its memory now."""
     if type(out) is Destination:
         return out.fill(op, operands, params)
-    if type(out) is not Tensor or not Destination.suits(out, operands):
+    if not isinstance(out, Tensor) or not Destination.suits(out, operands):
         return False
-    if not any(type(y) is Tensor and y.shape == out.shape for y in operands):
+    if not any(isinstance(y, Tensor) and y.shape == out.shape for y in operands):
         return False  # the result has another shape
     check_inference(out, op.name)
     done = Destination(out).fill(op, operands, params)

@@ -38,13 +38,14 @@ from rushlight.shaped import Shaped
 from rushlight.storage import address
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["check_devices", "compute_on", "count", "fallbacks", "overwrite"]
+__all__ = ["check_devices", "compute_into", "compute_on", "count", "fallbacks", "overwrite"]
 
 #: name of an operation → how many of its calls were computed on the host.
 fallbacks: Counter = Counter()
 #: The key of a call → its program; None: no kernels compute it.
 _programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
-#: The key of a view → whether there are several, and (``Look``, bytes from x's first element to its own).
+#: The key of a view → whether there are several, and (``Look``, bytes from the operand's first
+#: element to its own).
 _looks: dict = {}
 NOT_REGISTERED = "Attempt to increase offset for a CUDA generator not in capture mode."
 _HALVES = float16.numpy, bfloat16.numpy
@@ -63,7 +64,11 @@ def compute_on(d, op, inputs, params):
     if op.shares:
         if (found := _viewed_again(d, op, operands, params)) is not None:
             return found
-    elif op.counting is None and (found := _again(d, op, operands, params)) is not None:
+    elif (
+        op.counting is None
+        and not op.raises
+        and (found := _again(d, op, operands, params)) is not None
+    ):
         return found
     operands = _on(d, op, operands)
     own = lambda v: _on(d, op, [v._array])[0] if isinstance(v, Tensor) else v
@@ -318,6 +323,43 @@ def _program(d, op, operands, params):
     is_input = lambda x: isinstance(x, DeviceArray | Number)
     make = late.device_programs().of_call
     return _programs.find(key, lambda opens: make(op, operands, params, is_input, driver, opens))
+
+
+#: Stands for the target among the operands of ``compute_into``; this, and no number, is in keys.
+_ITSELF = "the target"
+
+
+def compute_into(op, operands, params, target):
+    """Compute an elementwise operation in the memory of the ``DeviceArray`` ``target``.
+
+    The target may be an operand. Returns False if this cannot be done: then nothing was written.
+    """
+    d, given = target.memory.device, [target]
+    for x in operands:
+        if type(x) is DeviceArray and x.memory is target.memory:
+            if x.start != target.start or x.look is not target.look:
+                return False  # its elements might be read after they were written
+            x = _ITSELF
+        given.append(x)
+    numbers: list = []
+    key = _key(op, d, given, params, numbers, _ITSELF)
+    program = _programs.known(key)
+    if program is not None and (short := program.short) and short.driver.recording is None:
+        short.run(numbers)
+        return True
+    if key is None or op.draws or _is_dynamic(op, given[1:], params):
+        return False
+    given, params = _without_numbers(op, given, params, [])
+    key = _key(op, d, given, params, [], _ITSELF)
+    is_input, driver = (lambda x: isinstance(x, DeviceArray | Number)), target.memory.driver
+    make = late.device_programs().of_call_into
+    make = partial(make, op, given, params, lambda x: x is _ITSELF, is_input, driver)
+    program = _programs.find(key, make)
+    if program is None:
+        return False
+    late.device_programs().shortened(program, d)
+    _run(d, program, given, params)
+    return True
 
 
 def _run(d, program, operands, params):

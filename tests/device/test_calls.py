@@ -1,0 +1,184 @@
+"""Eager calls that repeat: what they start, where their results go, and what is counted."""
+
+import pytest
+
+import rushlight as T
+from rushlight.autograd import mode
+from rushlight.backend import cuda
+from rushlight.backend.device import DeviceError
+from rushlight.backend.native import llvm_works
+from rushlight.backend.tallies import Tallies
+from rushlight.device_array import driver_of
+
+pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
+
+
+def _launches(x, call):
+    """(the result, the number of kernels that the call starts) of a call that came before."""
+    call()
+    driver = driver_of(x.device)
+    before = driver.launches
+    return call(), driver.launches - before
+
+
+def test_in_place_calls_start_one_kernel(device):
+    x, y = [T.arange(6.0).reshape(2, 3).to(device) for _ in range(2)]
+    for call in (lambda: x.add_(y), lambda: x.mul_(y), lambda: x[:, 1:].sub_(y[:, :2])):
+        version = x._version
+        found, launches = _launches(x, call)
+        assert launches == 1
+        assert x._version == version + 2
+        assert found._array.memory is x._array.memory
+    want = T.arange(6.0).reshape(2, 3)
+    for _ in range(2):
+        want.add_(T.arange(6.0).reshape(2, 3))
+    for _ in range(2):
+        want.mul_(T.arange(6.0).reshape(2, 3))
+    for _ in range(2):
+        want[:, 1:].sub_(T.arange(6.0).reshape(2, 3)[:, :2])
+    assert T.equal(x.cpu(), want)
+
+
+def test_in_place_calls_whose_operands_share_the_memory(device):
+    """PyTorch refuses partial overlaps; others read all elements before they write."""
+    for _ in range(3):
+        x = T.arange(5.0, device=device)
+        assert x.add_(x).tolist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+        assert x.sub_(x.flip(0)).tolist() == [-8.0, -4.0, 0.0, 4.0, 8.0]
+        with pytest.raises(RuntimeError, match="single memory location"):
+            x[1:].add_(x[:-1])
+        with pytest.raises(RuntimeError, match="single memory location"):
+            T.ones(1, device=device).expand(3).add_(T.ones(3, device=device))
+
+
+def test_in_place_calls_that_do_not_fit(device):
+    x = T.ones(2, 3, device=device)
+    n = T.ones(3, dtype=T.int64, device=device)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+            n.add_(x)
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            n.add_(x[0])
+        with pytest.raises(RuntimeError, match="same device"):
+            x.add_(T.ones(3))
+        assert n.tolist() == [1, 1, 1]
+    assert x.add_(n).add_(T.tensor(2.0)).tolist() == [[4.0] * 3] * 2
+    assert T.add(x, n, out=T.empty(2, 3, device=device)).tolist() == [[5.0] * 3] * 2
+
+
+def test_in_place_calls_are_checked_in_backward(device):
+    x = T.ones(3, device=device, requires_grad=True)
+    y = x * 2
+    z = y * y
+    with T.no_grad():
+        for _ in range(3):
+            y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+    p = T.nn.Parameter(T.ones(3, device=device))
+    with T.no_grad():
+        _, launches = _launches(p, lambda: p.add_(T.ones(3, device=device)))
+    assert launches <= 2  # one of them fills the ones
+    assert p.tolist() == [3.0, 3.0, 3.0]
+    assert p.is_leaf
+    assert p.requires_grad
+
+
+def test_values_of_several_types_are_several_calls(device):
+    """Numbers that are equal, but of other types or signs, need other code."""
+    for _ in range(3):
+        b = T.tensor([True, False], device=device)
+        assert (b + True).dtype == T.bool
+        assert (b + 1).dtype == T.int64
+        assert (b + 1.0).dtype == T.float32
+        x = T.ones(2, device=device)
+        assert (x / (x * -0.0)).tolist() == [-T.inf] * 2
+        assert (x / (x * 0.0)).tolist() == [T.inf] * 2
+        assert x.sum(0, keepdim=True).shape == (1,)
+        assert x.sum(0, keepdim=False).shape == ()
+
+
+def test_operands_of_two_devices(fresh):
+    """A call that repeats looks at the devices of all operands."""
+    fresh()
+    x, y = T.ones(3, device="cuda:0"), T.ones(3, device="cuda:1")
+    for _ in range(3):
+        assert (x * x).device.index == 0
+        assert (y * y).device.index == 1
+        with pytest.raises(RuntimeError, match="same device"):
+            x * y
+        with pytest.raises(RuntimeError, match="same device"):
+            x.mul_(y)
+
+
+def test_a_start_that_fails(fresh, monkeypatch):
+    """The driver's error is raised, also for a call that repeats; the counts stay right."""
+    stand_in = fresh()
+    x = T.ones(3, device="cuda")
+    for _ in range(2):
+        y = x * x
+    driver = cuda.devices()[0]
+    launches, allocated, reasons = driver.launches, driver.allocated, mode.intercept
+    stand_in.said = "a lost device"
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="illegal memory access"):
+            x * x
+    stand_in.said = ""
+    assert (driver.launches, driver.allocated, mode.intercept) == (launches, allocated, reasons)
+    assert (x * x).tolist() == y.tolist() == [1.0] * 3
+
+
+def test_calls_in_a_stream(fresh):
+    """A call that repeats goes to the current stream, and takes memory of that stream."""
+    fresh()
+    x = T.ones(3, device="cuda")
+    for _ in range(2):
+        x * x
+    s = T.cuda.Stream()
+    s.wait_stream(T.cuda.current_stream())
+    with T.cuda.stream(s):
+        y = x * x
+        y.mul_(y).mul_(x)
+    pool = y._array.memory._pool
+    assert pool is not (x * x)._array.memory._pool
+    s.synchronize()
+    assert y.tolist() == [1.0] * 3
+
+
+def test_peaks_are_those_of_each_moment():
+    t = Tallies()
+    t.take(512, 100)
+    t.take(1 << 21, 1 << 21)
+    t.give(512, 100)
+    t.take(1024, 600)
+    t.give(1024, 600)
+    find = lambda name, metric, pool="all": t.count(name, metric, pool)
+    assert find("allocated_bytes", "peak") == (1 << 21) + 1024
+    assert find("allocated_bytes", "peak", "small_pool") == 1024
+    assert find("requested_bytes", "peak", "small_pool") == 600
+    assert find("active", "peak") == 2
+    assert find("allocated", "allocated") == 3
+    assert find("allocated", "freed") == 2
+    t.reset_peaks()
+    assert find("allocated_bytes", "peak") == 1 << 21
+    t.take(512, 1)
+    t.reset_accumulated()
+    assert find("allocated_bytes", "peak") == (1 << 21) + 512
+    assert find("allocated", "freed") == 0
+
+
+def test_a_place_is_no_reason_to_ask_classes():
+    """``metas`` counts it, and what an operation leaves is taken back."""
+    counts = lambda: (mode.intercept - mode.metas, mode.state.reasons, mode.state.places)
+    first = counts()
+    with T.device("meta"):
+        assert counts() == (first[0], first[1] + 1, first[2] + 1)
+        before = mode.snapshot()
+        mode.exchange("place", None)
+        assert counts() == first
+        mode.give_back(before)
+        assert counts() == (first[0], first[1] + 1, first[2] + 1)
+        assert T.ones(2).device.type == "meta"
+        with T.autocast("cpu"):
+            assert mode.intercept > mode.metas
+    assert counts() == first
