@@ -182,3 +182,50 @@ def test_a_place_is_no_reason_to_ask_classes():
         with T.autocast("cpu"):
             assert mode.intercept > mode.metas
     assert counts() == first
+
+
+def test_numbers_are_arguments_of_kernels(device):
+    """A learning rate that changes needs no other kernel, no memory, and no copy."""
+    driver = driver_of(T.ones(1, device=device).device)
+    x = T.tensor([1.0, -2.0, 3.0], device=device)
+    for dtype in (T.float32, T.float64):
+        y = x.to(dtype)
+        y * 0.3
+        built, moved = driver.built, driver.moved
+        found = [y * n for n in (0.7, 1e-3, -123.456, 100)]
+        assert (driver.built, driver.moved) == (built, moved)
+        for r, n in zip(found, (0.7, 1e-3, -123.456, 100), strict=True):
+            assert T.equal(r.cpu(), y.cpu() * n)
+    assert (x * 1e300).tolist() == [T.inf, -T.inf, T.inf]
+    assert (x * 1e-300).tolist() == [0.0, -0.0, 0.0]
+    p, lr = T.ones(3, device=device), 0.25
+    for step in range(4):
+        lr = lr / 3
+        version = p._version
+        p.sub_(x, alpha=lr)
+        assert p._version == version + 1
+        if not step:
+            built, moved = driver.built, driver.moved
+    assert (driver.built, driver.moved) == (built, moved)
+    want = T.ones(3)
+    for k in range(4):
+        want.sub_(x.cpu(), alpha=0.25 / 3 ** (k + 1))
+    T.testing.assert_close(p.cpu(), want)
+    assert T.where(x > 0, x, 0.17).tolist() == pytest.approx([1.0, 0.17, 3.0])
+    assert x.clamp(min=0.3).add(0.33).tolist() == pytest.approx([1.33, 0.63, 3.33])
+
+
+def test_numbers_in_a_recorded_graph(fresh):
+    """A replay has the number of the recorded call."""
+    fresh()
+    x = T.ones(3, device="cuda")
+    y = x * 0.3
+    graph = T.cuda.CUDAGraph()
+    with T.cuda.graph(graph):
+        y = x * 0.7
+        y.add_(x, alpha=0.11)
+    x * 0.9
+    for n in (1.0, 2.0):
+        x.fill_(n)
+        graph.replay()
+        assert y.tolist() == pytest.approx([0.81 * n] * 3)

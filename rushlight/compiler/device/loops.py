@@ -118,21 +118,37 @@ def _multiplied(d):
     return -(-(1 << shift) // d), shift
 
 
-def emit(module, name, loops, count, opened=None):
+def emit(module, name, loops, count, opened=None, values=()):
     """Add the kernel ``name`` with ``count`` buffers to ``module``.
 
-    The sizes are arguments if they were ``opened``, and else constants of the code.
+    The sizes are arguments if they were ``opened``, and else constants of the code. The arguments
+    whose numbers are in ``values`` are no memory: the bits of a number stand for the offset.
     """
-    _Emitter(module, name, loops, count, opened).emit()
+    _Emitter(module, name, loops, count, opened, values).emit()
+
+
+class _Nodes(Nodes):
+    """Nodes, some of whose loads give numbers: ``given`` has their bits by the argument."""
+
+    given: dict
+
+    def _load(self, node, scope):
+        bits = self.given.get(node.arg)
+        if bits is None:
+            return super()._load(node, scope)
+        b, size = scope.b, 8 * node.dtype.itemsize
+        bits = bits if size == 64 else b.trunc(bits, ir.IntType(size))
+        return Value(b, b.bitcast(bits, memory_type(node.dtype)), node.dtype)
 
 
 class _Emitter:
-    def __init__(self, module, name, loops, count, opened):
+    def __init__(self, module, name, loops, count, opened, values):
         self.module, self.loops = module, loops
         more = 0 if opened is None else len(opened.numbers)
         b, pointers, (self.limit, *numbers) = module.kernel(name, count, 1 + more)
         self.kernel = Scope(b)
-        self.nodes = Nodes(pointers, [self.kernel] * 3, loops)
+        self.nodes = _Nodes(pointers, [self.kernel] * 3, loops)
+        self.nodes.given = {k: b.function.args[2 * k + 1] for k in values}
         self.factors: dict = {}  # extent → the factor and the shift that divide by it
         if opened is not None:
             rest = numbers[len(opened.sizes) :]

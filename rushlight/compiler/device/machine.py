@@ -4,11 +4,13 @@ from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.codegen import elementwise
 from rushlight.compiler.cpu import costs
 from rushlight.compiler.device.convolution import convolution
+from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.loops import DeviceLoops, OpenSizes, emit
 from rushlight.compiler.device.pooling import Pooling
 from rushlight.compiler.device.product import Product
 from rushlight.compiler.device.sorting import sorting
 from rushlight.compiler.ir.abstract import HALF
+from rushlight.compiler.plan.kernel import Load
 from rushlight.compiler.plan.kernel_signature import signature
 
 __all__ = ["DeviceMachine"]
@@ -21,6 +23,7 @@ class DeviceMachine:
         device: The ``backend.device.Device``.
         wide: Whether its language has integers of 128 bits.
         opens: Whether sizes are arguments of the kernels of loops; see ``OpenSizes``.
+        values: The ids of inputs that are numbers, not memory.
 
     Attributes:
         units: The number of its compute units, which all want work.
@@ -37,7 +40,8 @@ class DeviceMachine:
     vector_bytes, registers = 4, 32
     costs = costs.LOOPS
 
-    def __init__(self, device, wide, opens=False):
+    def __init__(self, device, wide, opens=False, values=()):
+        self.values = frozenset(values)
         self.doubles, self.units, self.most, self.wide = (
             device.doubles, device.units, device.most, wide,
         )  # fmt: skip
@@ -92,14 +96,18 @@ class LoopWork:
         self.loops, self.count = DeviceLoops(kernel, machine), len(kernel.args)
         self.groups, self.limit = self.loops.groups, self.loops.total
         self.size, self.opened = self.loops.size, None
+        self.values = [k for k, (owner, _) in enumerate(kernel.args) if owner in machine.values]
+        if any(getattr(n, "arg", None) in self.values for n in self.loops.nodes
+               if type(n) is not Load):  # fmt: skip
+            raise NoCode("a number is read as memory")
         if machine.opens:
             self.opened = OpenSizes(self.loops)
             own, self.open_numbers = self.opened.key, self.opened.numbers
         else:
             own, self.open_numbers = signature(self.loops), ()
         self.gains = bool(self.opened and self.opened.divisors) and self.loops.nanoseconds > _LARGE
-        self.key = f"{self.loops.form} {self.size} {own}"
+        self.key = f"{self.loops.form} {self.size} {own} {self.values or ''}"
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
-        emit(module, name, self.loops, self.count, self.opened)
+        emit(module, name, self.loops, self.count, self.opened, self.values)

@@ -10,7 +10,7 @@ from rushlight.compiler.device.bundles import Bundle, Task, bundled
 from rushlight.compiler.device.complex_values import split
 from rushlight.compiler.device.host_step import HostStep
 from rushlight.compiler.device.language import NoCode
-from rushlight.compiler.device.machine import DeviceMachine
+from rushlight.compiler.device.machine import DeviceMachine, LoopWork
 from rushlight.compiler.device.ptx import Ptx
 from rushlight.compiler.device.spirv import Spirv
 from rushlight.compiler.device.work_groups import GroupWork
@@ -70,6 +70,8 @@ class DeviceProgram:
         device: A ``backend.device.Device``.
         whole: Whether kernels must compute everything. Otherwise the host computes what has none.
         opens: Whether kernels get their sizes as arguments, so that programs share them.
+        values: Ids of inputs that are numbers. In the place of one, (0, its bits) stands for the
+            buffer and the offset.
 
     Attributes:
         steps: The launches of kernels and the host's steps, in order.
@@ -81,12 +83,16 @@ class DeviceProgram:
         NotOnDevice: no kernel computes an equation, and the program must be ``whole``.
     """
 
-    def __init__(self, equations, inputs, outputs, writes, device, whole=False, opens=False):
+    def __init__(
+        self, equations, inputs, outputs, writes, device, whole=False, opens=False, values=()
+    ):
         self.whole, self.gains = whole, False
         self.short: Any = None
         #: The results as they were recorded. Complex ones are real ones with one more dim below.
         self.recorded = [v for v in outputs if isinstance(v, Abstract)]
         if (real := split(equations, inputs, outputs, writes)) is not None:
+            if values:
+                raise NotOnDevice("a number beside complex ones")
             equations, inputs, outputs, writes = (
                 real.equations,
                 real.inputs,
@@ -95,13 +101,13 @@ class DeviceProgram:
             )
         self.device, self.inputs = device, list(inputs)
         self.language = LANGUAGES[device.language]
-        self.machine = DeviceMachine(device, self.language.wide, opens)
+        self.machine = DeviceMachine(device, self.language.wide, opens, values)
         self.generators = generators(equations)
         # Kernels read and write at indices, so the checks of these run, and are read, before them.
         self.guard: Any = None
         checks = alive(equations, (), checking=True, drawing=False, again=True)
         if checks and (outputs or writes):
-            guard = DeviceProgram(checks, inputs, [], (), device, whole, opens)
+            guard = DeviceProgram(checks, inputs, [], (), device, whole, opens, values)
             self.guard = guard if guard.steps else None
         with planning_for(self.machine):
             self._plan(equations, outputs, writes)
@@ -149,6 +155,8 @@ class DeviceProgram:
             stored = {plan.args[store.arg][0] for store in plan.stores}
         if not work.groups:
             return None
+        if type(work) is not LoopWork and any(owner in self.machine.values for owner, _ in args):
+            raise NotOnDevice("a number is read as memory")
         task = Task(group, work, args, {owner for owner, _ in args}, stored)
         if not task.joins():
             task.written = task.touched  # its code may also write to its operands

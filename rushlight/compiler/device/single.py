@@ -1,6 +1,7 @@
 """Programs of single operations, for eager calls on a device."""
 
 from rushlight.compiler.codegen.value import Unsupported
+from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.program import CheckFailed, DeviceProgram, NotOnDevice
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
@@ -8,15 +9,17 @@ from rushlight.device_array import DeviceArray, DeviceMemory, look_at
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
 
+_NONE = NotOnDevice, NoCode, Unsupported
 __all__ = ["CheckFailed", "ShortRun", "of_call", "of_call_into", "of_write", "shapes", "shortened"]
 
 
-def of_call(op, operands, params, is_input, driver, opens):
+def of_call(op, operands, params, is_input, is_number, driver, opens):
     """The program that computes ``op`` once.
 
     Args:
         operands, params: Those of a call. Those for which ``is_input`` holds are inputs of the
-            program, in this order. They have a shape, strides and a dtype.
+            program, in this order. They have a shape, strides and a dtype. Those for which
+            ``is_number`` holds, too, are numbers, not memory; see ``DeviceProgram``.
         driver: The ``opencl.Device``.
         opens: See ``DeviceProgram``.
 
@@ -27,6 +30,8 @@ def of_call(op, operands, params, is_input, driver, opens):
     if found is None:
         return None
     inputs, equation = found
+    given = [x for x in (*operands, *params.values()) if is_input(x)]
+    values = [v.id for x, v in zip(given, inputs, strict=True) if is_number(x)]
     outs = equation.outs
     if not any(v.size for v in outs):
         return Nothing(outs)
@@ -34,12 +39,12 @@ def of_call(op, operands, params, is_input, driver, opens):
         return None
     outs = [] if op.raises else outs  # a check has flags in place of results
     try:
-        return DeviceProgram([equation], inputs, outs, (), driver, True, opens)
-    except (NotOnDevice, Unsupported):  # Unsupported: such as a forward that needs a number
+        return DeviceProgram([equation], inputs, outs, (), driver, True, opens, values)
+    except _NONE:  # Unsupported: such as a forward that needs a number
         return None
 
 
-def of_call_into(op, operands, params, is_target, is_input, driver, opens):
+def of_call_into(op, operands, params, is_target, is_input, is_number, driver, opens):
     """As ``of_call``, with the result of ``op`` in the memory of the first of ``operands``.
 
     ``op`` gets the others; those for which ``is_target`` holds are the first one itself. Returns
@@ -51,13 +56,15 @@ def of_call_into(op, operands, params, is_target, is_input, driver, opens):
     if found is None:
         return None
     inputs, equation = found
+    given = [x for x in (*operands[1:], *params.values()) if is_input(x)]
+    values = [v.id for x, v in zip(given, inputs, strict=True) if is_number(x)]
     out = equation.outs[0]
     if len(equation.outs) > 1 or out.shape != target.shape or out.dtype != target.dtype:
         return None
     try:
         writes = [(0, out)]
-        return DeviceProgram([equation], [target, *inputs], [], writes, driver, True, opens)
-    except (NotOnDevice, Unsupported):
+        return DeviceProgram([equation], [target, *inputs], [], writes, driver, True, opens, values)
+    except _NONE:
         return None
 
 

@@ -7,6 +7,7 @@ kernel is computed on the host and copied back; ``fallbacks`` counts these calls
 """
 
 import os
+import struct
 import warnings
 from collections import Counter
 from functools import partial
@@ -166,9 +167,11 @@ def _by_program(d, op, operands, params):
     """The result by kernels; None if there are none."""
     numbers: list = []
     keyed, named = _without_numbers(op, operands, params, numbers)
-    program = _program(d, op, keyed, named)
+    key = _key(op, d, operands, params, [])
+    program = _program(key, d, op, keyed, named)
     if program is None and numbers:  # perhaps the numbers must be parts of its code
-        program, keyed, named = _program(d, op, operands, params), operands, params
+        key, keyed, named = _key(op, d, operands, params, [], opens=False), operands, params
+        program = _program(key, d, op, operands, params)
     if program is None:
         return None
     late.device_programs().shortened(program, d)
@@ -232,10 +235,9 @@ def _without_numbers(op, operands, params, numbers):
     """
     if _NUMBERS.isdisjoint(map(type, (*operands, *params.values()))):
         return operands, params
-    dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
-    if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
+    dtype = _dtype_of_numbers(op, operands)
+    if dtype is None:
         return operands, params
-    (dtype,) = dtypes
 
     def number(x, kinds=_NUMBERS):
         if type(x) not in kinds or _is_simple(x):
@@ -246,6 +248,27 @@ def _without_numbers(op, operands, params, numbers):
     return [number(a) for a in operands], {k: number(v, (float,)) for k, v in params.items()}
 
 
+def _dtype_of_numbers(op, operands):
+    """The dtype of the numbers that are inputs of a call; None if they are parts of its code."""
+    dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
+    if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
+        return None
+    return min(dtypes)
+
+
+_BITS = {"f": (struct.Struct("<f"), "<u4"), "d": (struct.Struct("<d"), "<u8")}
+
+
+def _bits(value, dtype):
+    """The bits of a number in float32 or float64, as an int."""
+    form, integer = _BITS[dtype.char]
+    try:
+        return int.from_bytes(form.pack(value), "little")
+    except OverflowError:  # it is infinite in float32
+        with np.errstate(over="ignore"):
+            return int(np.asarray(value, dtype).astype(dtype.newbyteorder("<")).view(integer))
+
+
 def _is_simple(x):
     """Whether ``x`` is a part of the code: a small number, infinite, nan, or not exact."""
     if type(x) is int:
@@ -253,13 +276,14 @@ def _is_simple(x):
     return (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0
 
 
-def _key(op, d, operands, params, numbers, more=None):
+def _key(op, d, operands, params, numbers, more=None, opens=True):
     """What a call on the device ``d`` depends on; None if that cannot be told.
 
-    ``numbers`` gets the buffer and the start of each array. ``more`` is a part of the key.
+    ``numbers`` gets the buffer and the start of each array, and 0 and the bits of each number that
+    is an input (``opens``: there may be such). ``more`` is a part of the key.
     """
     key = [op, id(d), more, precision.state, *params]  # the hash of ``d`` itself takes long
-    append = key.append
+    append, first = key.append, len(key)
     for x in (*operands, *params.values()) if params else operands:
         kind = type(x)
         if kind is DeviceArray:
@@ -271,6 +295,14 @@ def _key(op, d, operands, params, numbers, more=None):
             numbers.append(x.start)
         elif x is None or kind is bool or kind is str:
             append(x)
+        elif (
+            (kind is float or (kind is int and len(key) < first + len(operands)))
+            and opens
+            and not _is_simple(x)
+            and (dtype := _dtype_of_numbers(op, operands)) is not None
+        ):
+            append((Number, dtype))
+            numbers += 0, _bits(x, dtype)
         else:
             append(_look(x))
     key = tuple(key)
@@ -293,8 +325,6 @@ def _look(x):
         return kind, x or repr(x)  # 0.0 is no -0.0
     if kind is DeviceArray:
         return x.look
-    if kind is Number:
-        return kind, x.dtype
     if kind is tuple or kind is list:
         return kind, *(x if {*map(type, x)} == _INT else map(_look, x))
     if kind is dict:
@@ -314,15 +344,21 @@ def _again(d, op, operands, params):
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _program(d, op, operands, params):
+def _program(key, d, op, operands, params):
     """The program for one call; None if an operation in it has no kernel."""
-    driver = driver_of(d)
-    key = _key(op, d, operands, params, [])
     if key is None:
         return None
-    is_input = lambda x: isinstance(x, DeviceArray | Number)
     make = late.device_programs().of_call
-    return _programs.find(key, lambda opens: make(op, operands, params, is_input, driver, opens))
+    kinds = _is_input, _is_number, driver_of(d)
+    return _programs.find(key, lambda opens: make(op, operands, params, *kinds, opens))
+
+
+def _is_input(x):
+    return isinstance(x, DeviceArray | Number)
+
+
+def _is_number(x):
+    return type(x) is Number
 
 
 #: Stands for the target among the operands of ``compute_into``; this, and no number, is in keys.
@@ -350,10 +386,8 @@ def compute_into(op, operands, params, target):
     if key is None or op.draws or _is_dynamic(op, given[1:], params):
         return False
     given, params = _without_numbers(op, given, params, [])
-    key = _key(op, d, given, params, [], _ITSELF)
-    is_input, driver = (lambda x: isinstance(x, DeviceArray | Number)), target.memory.driver
-    make = late.device_programs().of_call_into
-    make = partial(make, op, given, params, lambda x: x is _ITSELF, is_input, driver)
+    kinds = (lambda x: x is _ITSELF), _is_input, _is_number, target.memory.driver
+    make = partial(late.device_programs().of_call_into, op, given, params, *kinds)
     program = _programs.find(key, make)
     if program is None:
         return False
@@ -364,15 +398,12 @@ def compute_into(op, operands, params, target):
 
 def _run(d, program, operands, params):
     """Start the kernels of a program; returns its results."""
-    places, kept = [], []
+    places = []
     for x in (*operands, *params.values()):
-        kind = type(x)
-        if kind is Number:
-            x = placed(np.asarray(x.value, x.dtype), d)
-            kept.append(x)  # until the kernels are started
-        elif kind is not DeviceArray:
-            continue
-        places.append((x.memory.buffer, x.start))
+        if type(x) is DeviceArray:
+            places.append((x.memory.buffer, x.start))
+        elif type(x) is Number:
+            places.append((0, _bits(x.value, x.dtype)))
     found = program.run(places, partial(DeviceMemory, d))
     made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
     return made[0] if len(made) == 1 else tuple(made)
