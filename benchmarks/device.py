@@ -217,14 +217,31 @@ def calls(ways, device, small):
         ("x * y of (32, 64)", lambda t, x, y: lambda: x * y),
         ("x.view", lambda t, x, y: lambda: x.view(64, 32)),
         ("x.sum()", lambda t, x, y: x.sum),
+        ("x.mm(y.T), turned before", _product),
         ("x @ y.T", lambda t, x, y: lambda: x @ y.T),
         ("x.add_(y)", lambda t, x, y: lambda: x.add_(y)),
+        ("x.add_(y, alpha=0.3)", lambda t, x, y: lambda: x.add_(y, alpha=0.3)),
+        ("x * 0.3", lambda t, x, y: lambda: x * 0.3),
+        ("backward of two linear layers", _backward),
     ):
         times = {}
         for way, t in ways.items():
             x, y = [t.randn(32, 64, device=str(device)) for _ in range(2)]
             times[way] = seconds(t, device, make(t, x, y))
         _row(name, times, lambda s: f"{1e6 * s:7.1f} µs")
+
+
+def _product(torch, x, y):
+    turned = y.T.contiguous()
+    return lambda: x.mm(turned)
+
+
+def _backward(torch, x, y):
+    """The backward of a small network, whose gradients are added to those before."""
+    nn, n = torch.nn, x.shape[1]
+    model = nn.Sequential(nn.Linear(n, n), nn.ReLU(), nn.Linear(n, n)).to(x.device)
+    loss = model(x).sum()
+    return lambda: loss.backward(retain_graph=True)
 
 
 def first_results(ways, device, small):
