@@ -1,5 +1,7 @@
 """Devices: where a tensor's elements live."""
 
+from functools import lru_cache
+
 from rushlight import late
 
 __all__ = ["DRIVEN", "device"]
@@ -92,6 +94,11 @@ CPU, META = device("cpu"), device("meta")
 DeviceObjType = device  # PyTorch's other name of the class
 
 
+@lru_cache
+def _named(name):
+    return device(name)
+
+
 def require(d):
     """Return the device that ``d`` (None, str, int, device) names, or raise PyTorch's error.
 
@@ -104,7 +111,8 @@ def require(d):
     """
     if d is None or d is CPU:
         return CPU
-    d = d if isinstance(d, device) else device(d)
+    if not isinstance(d, device):
+        d = _named(d) if type(d) is str else device(d)
     if d.type == "cpu":
         return CPU
     if d.type == "meta":

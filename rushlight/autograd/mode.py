@@ -151,9 +151,11 @@ def _count(change, places=0):
         if places < 0:
             metas += places
             state.places += places
-        state.reasons += min(change, 0)
+        if change < 0:
+            state.reasons += change
         intercept += change
-        state.reasons += max(change, 0)
+        if change > 0:
+            state.reasons += change
         if places > 0:
             state.places += places
             metas += places

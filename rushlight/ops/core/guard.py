@@ -141,7 +141,10 @@ def guarded(call, name, strict=True, spread=0, public=None):
                 d = _place(makes, follows, args, named)
                 if d is not default_device():
                     with at(d):
-                        return checked(*args, **named)
+                        return admitted(types, args, named)
+            return admitted(types, args, named)
+
+        def admitted(types, args, named):
             if types not in seen:
                 _check(call, name, args, named)
                 if not _decides(types, call, args, named):
