@@ -23,7 +23,7 @@ __all__ = [
 
 grad_off = 0
 intercept = 0
-_shared = 0  # the part of ``intercept`` that belongs to no single thread
+_shared = 0  # the part of ``intercept`` that belongs to no single thread, but for ``_memories``
 #: The part of ``intercept`` that counts memory that is not on the CPU, and threads that make new
 #: tensors there. These override no functions. A count that is too low only costs time.
 metas = 0
@@ -80,21 +80,19 @@ def add_intercept(n):
 
 def count_meta():
     """Count a memory that is not on the CPU, which is a reason for all threads."""
-    global intercept, _shared, metas, _memories
+    global intercept, metas, _memories
     with _lock:
         intercept += 1
-        _shared += 1
         _memories += 1
         metas += 1
 
 
 def forget_meta():
     """Count such a memory no more. No thread may see fewer reasons than memories."""
-    global intercept, _shared, metas, _memories
+    global intercept, metas, _memories
     with _lock:
         metas -= 1
         _memories -= 1
-        _shared -= 1
         intercept -= 1
 
 
@@ -233,7 +231,7 @@ def _forget_other_threads():
     """In a forked child, count only this thread, because the other threads do not exist there."""
     global grad_off, intercept, metas
     grad_off = int(not state.grad or state.inference)
-    intercept = _shared + state.reasons
+    intercept = _shared + _memories + state.reasons
     metas = _memories + state.places
 
 

@@ -153,12 +153,12 @@ class ShortRun:
 
         The caller keeps the inputs. While work is recorded, the program itself must run.
         """
-        driver = self.driver
-        made = []
+        driver, made = self.driver, []
         for nbytes, look, at in self.results:
             memory = DeviceMemory(self.device, nbytes, False, driver)
+            numbers.append(memory.buffer)
+            numbers.append(0)
             made.append(DeviceArray.of(look, memory, at))
-            numbers += memory.buffer, 0
         arena = None  # it is kept until the kernels are in the queue
         if self.arena:
             arena = DeviceMemory(self.device, self.arena, False, driver)

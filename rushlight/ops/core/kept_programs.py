@@ -27,6 +27,7 @@ class KeptPrograms:
         self._programs: OrderedDict = OrderedDict()
         self._uses: Counter = Counter()  # key → uses of a program that would gain by constants
         self._kernels: Counter = Counter()  # the code of a kernel → how many programs start it
+        self._crowded = False  # whether it counts which programs were used last
         self._lock = locks.new_lock()
 
     def find(self, key, make):
@@ -48,10 +49,14 @@ class KeptPrograms:
 
     def known(self, key):
         """The program at ``key`` that ``find`` would give, or None if it would make one."""
-        found = self._programs.get(key)
+        try:
+            found = self._programs.get(key)
+        except TypeError:  # a part of the key has no hash
+            return None
         if found is None or found.gains:
             return None
-        self._use(key)
+        if self._crowded:
+            self._use(key)
         return found
 
     def _use(self, key):
@@ -65,6 +70,9 @@ class KeptPrograms:
             self._drop(key)
             self._programs[key] = program
             self._kernels.update(_kernels(program))
+            self._crowded = (
+                2 * len(self._programs) > self.most or 2 * len(self._kernels) > self.most_kernels
+            )
             while len(self._programs) > 1 and self._is_full():
                 self._drop(next(iter(self._programs)))
 

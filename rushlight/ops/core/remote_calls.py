@@ -136,7 +136,7 @@ def _viewed(d, op, operands, params):
     ]  # fmt: skip
     if len(_looks) >= _MOST_LOOKS:
         _looks.clear()
-    if key is not None:
+    if _is_hashable(key):
         _looks[key] = look
     return _looking(x, *look)
 
@@ -148,7 +148,10 @@ def _key_of_view(d, op, operands, params):
 
 def _viewed_again(d, op, operands, params):
     """The views of a call like an earlier one, or None."""
-    look = _looks.get(_key_of_view(d, op, operands, params))
+    try:
+        look = _looks.get(_key_of_view(d, op, operands, params))
+    except TypeError:  # a part of the key has no hash
+        return None
     return None if look is None else _looking(operands[0], *look)
 
 
@@ -277,7 +280,7 @@ def _is_simple(x):
 
 
 def _key(op, d, operands, params, numbers, more=None, opens=True):
-    """What a call on the device ``d`` depends on; None if that cannot be told.
+    """What a call on the device ``d`` depends on; None if operands lie elsewhere.
 
     ``numbers`` gets the buffer and the start of each array, and 0 and the bits of each number that
     is an input (``opens``: there may be such). ``more`` is a part of the key.
@@ -305,12 +308,7 @@ def _key(op, d, operands, params, numbers, more=None, opens=True):
             numbers += 0, _bits(x, dtype)
         else:
             append(_look(x))
-    key = tuple(key)
-    try:
-        hash(key)
-    except TypeError:
-        return None
-    return key
+    return tuple(key)
 
 
 _INT = {int}
@@ -346,11 +344,19 @@ def _again(d, op, operands, params):
 
 def _program(key, d, op, operands, params):
     """The program for one call; None if an operation in it has no kernel."""
-    if key is None:
+    if not _is_hashable(key):
         return None
     make = late.device_programs().of_call
     kinds = _is_input, _is_number, driver_of(d)
     return _programs.find(key, lambda opens: make(op, operands, params, *kinds, opens))
+
+
+def _is_hashable(key):
+    """Whether a key tells what a call depends on."""
+    try:
+        return key is not None and hash(key) is not None
+    except TypeError:
+        return False
 
 
 def _is_input(x):
@@ -383,7 +389,7 @@ def compute_into(op, operands, params, target):
     if program is not None and (short := program.short) and short.driver.recording is None:
         short.run(numbers)
         return True
-    if key is None or op.draws or _is_dynamic(op, given[1:], params):
+    if not _is_hashable(key) or op.draws or _is_dynamic(op, given[1:], params):
         return False
     given, params = _without_numbers(op, given, params, [])
     kinds = (lambda x: x is _ITSELF), _is_input, _is_number, target.memory.driver
