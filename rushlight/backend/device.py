@@ -65,6 +65,7 @@ class Device:
         dropped: Handles of kernels' code that nothing refers to, each as (kernel, program).
         moved: Bytes that were copied between host and device.
         default: The queue that the device has from the start.
+        preparing: A lock for the first start of a kernel.
         local: Its ``queue`` is the current one of the thread.
         recording: The ``Recording`` of a thread that records, or None.
         capturing: The queue for graphs that name none, once there was one.
@@ -94,7 +95,7 @@ class Device:
         self._pools = [self.default.pool]
         self._queues: dict[int, list] = {}  # priority → queues that are given out in turn
         self._waiting: list = []  # (moments to wait for, buffer, its bytes, pool) of freed memory
-        self._lock = locks.new_lock()
+        self._lock, self.preparing = locks.new_lock(), locks.new_lock()
 
     # What a driver does -----------------------------------------------------------------------
 

@@ -119,13 +119,16 @@ class Kernel:
 
     def prepare(self, count):
         """Make the record for so many words of arguments, before ``numbers`` of the kernel."""
-        last = self._last
-        record = (c_uint64 * (ARGUMENTS + count + len(last)))()
-        record[ARGUMENTS + count :] = last
-        header = self.header(record, count + len(last))
-        record[: len(header)] = header
-        self._launch = starter(self._text)
-        self._record, self._place = record, ctypes.addressof(record)
+        with self.device.preparing:
+            if self._place:  # another thread was faster, and may use its record already
+                return
+            last = self._last
+            record = (c_uint64 * (ARGUMENTS + count + len(last)))()
+            record[ARGUMENTS + count :] = last
+            header = self.header(record, count + len(last))
+            record[: len(header)] = header
+            self._launch = starter(self._text)
+            self._record, self._place = record, ctypes.addressof(record)
 
     def start(self, queue, numbers):
         """Put the kernel into a queue. ``numbers``: the buffer and the offset of each argument."""

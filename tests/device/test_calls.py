@@ -1,5 +1,7 @@
 """Eager calls that repeat: what they start, where their results go, and what is counted."""
 
+import threading
+
 import pytest
 
 import rushlight as T
@@ -229,3 +231,36 @@ def test_numbers_in_a_recorded_graph(fresh):
         x.fill_(n)
         graph.replay()
         assert y.tolist() == pytest.approx([0.81 * n] * 3)
+
+
+def test_the_default_dtype_is_a_part_of_a_call(device):
+    """Also where no elements are computed: a result of another dtype was given in silence."""
+    i, m = T.arange(1, 4, device=device), T.arange(3, device="meta")
+    try:
+        for d in (T.float32, T.float64, T.float32):
+            T.set_default_dtype(d)
+            for _ in range(2):
+                assert (i / i).dtype == i.sqrt().dtype == (i * 0.123).dtype == d
+                assert (m / m).dtype == m.sqrt().dtype == (m * 0.123).dtype == d
+    finally:
+        T.set_default_dtype(T.float32)
+
+
+def test_calls_in_many_threads(device):
+    """The arguments of a start are those of its own thread."""
+    x = T.arange(64.0, device=device)
+    found: dict = {}
+
+    def work(n):
+        y = x + 0.3 * n
+        for _ in range(10):
+            y = (y * 2 - y).add_(1.0 / n)
+        found[n] = y
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 5)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for n, y in found.items():
+        T.testing.assert_close(y.cpu(), T.arange(64.0) + 0.3 * n + 10.0 / n)

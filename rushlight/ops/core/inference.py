@@ -12,6 +12,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.backend import numpy as xp
+from rushlight.dtype import get_default_dtype
 from rushlight.meta import MetaArray, matching, on_meta
 from rushlight.ops.core.compute import compute, looks
 from rushlight.ops.core.small_inference import infer_small
@@ -133,14 +134,14 @@ def _reduction(op, ins, params, kind):
 
 # Elementwise ------------------------------------------------------------------------------
 
-_dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
+_dtypes: dict = {}  # (operation, default dtype, kinds of operands) → dtype of the result
 
 
 def _elementwise(op, ins, params, kind):
     operands = [*ins, *params.values()]
     tensors = [v for v in operands if isinstance(v, Shaped)]
     shape = shapes.broadcast(op.name, *[v.shape for v in tensors])
-    key = (op.name, *map(_kind, operands))
+    key = (op.name, get_default_dtype(), *map(_kind, operands))
     if key not in _dtypes:
         with np.errstate(all="ignore"):
             fake_params = {name: _one(v) for name, v in params.items()}

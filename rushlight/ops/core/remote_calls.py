@@ -28,7 +28,7 @@ from rushlight.device_array import (
     sent,
     to_host,
 )
-from rushlight.dtype import bfloat16, float16
+from rushlight.dtype import bfloat16, float16, get_default_dtype
 from rushlight.errors import DtypeError
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
@@ -285,7 +285,8 @@ def _key(op, d, operands, params, numbers, more=None, opens=True):
     ``numbers`` gets the buffer and the start of each array, and 0 and the bits of each number that
     is an input (``opens``: there may be such). ``more`` is a part of the key.
     """
-    key = [op, id(d), more, precision.state, *params]  # the hash of ``d`` itself takes long
+    # The hash of ``d`` itself would take as long as all the rest.
+    key = [op, id(d), more, precision.state, get_default_dtype(), *params]
     append, first = key.append, len(key)
     for x in (*operands, *params.values()) if params else operands:
         kind = type(x)
