@@ -40,12 +40,16 @@ class _Pool:
     blocks: int
     bytes: int
     asked: int
+    segments: int
+    reserved: int
     peak_blocks: int
     peak_bytes: int
     peak_asked: int
     freed_blocks: int
     freed_bytes: int
     freed_asked: int
+    freed_segments: int
+    freed_reserved: int
 
     def __init__(self):
         for name in self.__slots__:
