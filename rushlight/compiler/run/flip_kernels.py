@@ -94,8 +94,8 @@ def _short_module(dtype, width, within):
     def copied(b, i, count):
         j = i if within else b.sub(rows, b.add(i, i64(count)))
         value = load(b, place(b, source, b.add(first, j)), dtype, count * width)
-        order = np.arange(count * width).reshape(count, width)
-        order = (order[:, ::-1] if within else order[::-1]).reshape(-1)
+        places = np.arange(count * width).reshape(count, width)
+        order = (places[:, ::-1] if within else places[::-1]).reshape(-1)
         if len(order) > 1:
             mask = ir.Constant(ir.VectorType(_I32, len(order)), [*map(int, order)])
             value = Value(b, b.shuffle_vector(value.v, value.v, mask), dtype)
