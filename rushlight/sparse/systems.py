@@ -14,9 +14,12 @@ from rushlight.ops.core.rules import conj
 from rushlight.ops.tensor.memory_format import sparse_csr
 from rushlight.sparse.container import SparseTensor, refuse
 from rushlight.sparse.conversion import as_coo, places
-from rushlight.sparse.products import sampled
+from rushlight.sparse.products import inside, sampled
 
 __all__ = ["solved", "spsolve"]
+
+_FEW = 32  # equations up to which a dense matrix is faster
+_SINGULAR = "sparse.spsolve: the input matrix is singular."
 
 
 @kernel(
@@ -25,6 +28,14 @@ __all__ = ["solved", "spsolve"]
 )  # fmt: skip
 def solved(xp, x, y, rows, columns):
     """Return X (n, m) with A·X = y; the matrix A has the values ``x`` at ``rows``, ``columns``."""
+    n = len(y)
+    if 0 < n <= _FEW and x.size and inside(rows, n) and inside(columns, n):
+        matrix = np.zeros((n, n), x.dtype)
+        np.add.at(matrix, (rows, columns), x)
+        try:
+            return np.linalg.solve(matrix, y)
+        except np.linalg.LinAlgError as error:
+            raise LinAlgError(_SINGULAR) from error
     try:
         from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
@@ -32,13 +43,12 @@ def solved(xp, x, y, rows, columns):
         raise ImportError(
             "sparse.spsolve needs SciPy: pip install scipy, or solve with .to_dense()"
         ) from error
-    n = len(y)
     if not n:
         return y.copy()
     try:
         factors = splu(csc_array((x, (rows, columns)), shape=(n, n)))
     except RuntimeError as error:
-        raise LinAlgError("sparse.spsolve: the input matrix is singular.") from error
+        raise LinAlgError(_SINGULAR) from error
     return np.asarray(factors.solve(np.ascontiguousarray(y)), y.dtype)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 import rushlight as torch
+from rushlight.sparse.products import product
 
 F8, C16 = torch.float64, torch.complex128
 
@@ -13,9 +14,10 @@ def matrix(dtype=F8, n=5):
     return full.to_sparse_csr(), torch.randn(n, dtype=dtype)
 
 
+@pytest.mark.parametrize("n", [5, 40])  # by a dense matrix, and by SuperLU
 @pytest.mark.parametrize("dtype", [torch.float32, F8, torch.complex64, C16])
-def test_solutions(dtype):
-    A, b = matrix(dtype)
+def test_solutions(dtype, n):
+    A, b = matrix(dtype, n)
     found = torch.sparse.spsolve(A, b)
     torch.testing.assert_close(found, torch.linalg.solve(A.to_dense(), b))
     assert found.dtype is dtype
@@ -41,8 +43,10 @@ def test_gradients(dtype):
 
 def test_what_it_refuses():
     A, b = matrix()
-    with pytest.raises(torch.linalg.LinAlgError, match="singular"):
-        torch.sparse.spsolve(torch.zeros(2, 2).to_sparse_csr(), torch.ones(2))
+    for n in (2, 40):
+        for singular in (torch.zeros(n, n), torch.ones(n, n)):
+            with pytest.raises(torch.linalg.LinAlgError, match="singular"):
+                torch.sparse.spsolve(singular.to_sparse_csr(), torch.ones(n))
     for call in (
         lambda: torch.sparse.spsolve(A.to_dense(), b), lambda: torch.sparse.spsolve(A, b[:2]),
         lambda: torch.sparse.spsolve(A, b.float()), lambda: torch.sparse.spsolve(A, b, left=False),
@@ -52,3 +56,12 @@ def test_what_it_refuses():
             call()
     with pytest.raises(TypeError, match="must be Tensor"):
         torch.sparse.spsolve(3, b)
+
+
+@pytest.mark.parametrize("width", [2, 2000])  # without SciPy, and by SciPy
+def test_places_outside_of_the_matrix_raise(width):
+    x, y, inside = torch.ones(2), torch.ones(4, width), torch.tensor([0, 2])
+    for wrong in (torch.tensor([0, -1]), torch.tensor([4, 0])):
+        for rows, columns in ((wrong, inside), (inside, wrong)):
+            with pytest.raises(RuntimeError, match="index"):
+                product(x, y, rows, columns, size=(4, 4))
