@@ -1,5 +1,6 @@
 """Search: distinct values, places in sorted sequences, and counts of values."""
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -176,11 +177,13 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 def _runs(xp, x, *, dim, inverse=True, counts=True):
     """(the first of each run of equal elements or slices, the run of each, the runs' lengths).
 
-    If not ``inverse``, the run of each is left out: an empty array. If not ``counts``, the lengths
-    may be left out, too.
+    If not ``inverse``, the run of each may be left out: an empty array. If not ``counts``, so may
+    the lengths.
     """
     if dim is not None and not x.size:
         return _none_of(x, dim)
+    if dim is None and 0 < x.size <= _FEW and x.dtype.kind in "fiub" and type(x) is np.ndarray:
+        return _few_runs(x)
     rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
     starts = np.ones(len(rows), bool)
     differs = rows[1:] != rows[:-1]
@@ -201,6 +204,20 @@ def _runs(xp, x, *, dim, inverse=True, counts=True):
         return x.reshape(-1).take(first, mode="wrap"), run, lengths
     # In the result, the slices lie one after the other in memory, as in PyTorch.
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), run, lengths
+
+
+def _few_runs(x):
+    """``_runs`` of a few elements, for which a loop is faster than ten calls of NumPy."""
+    items = x.reshape(-1).tolist()
+    last, first, run = items[0], [0], []
+    for i, item in enumerate(items):
+        if i and item != last:
+            first.append(i)
+        last = item
+        run.append(len(first) - 1)
+    lengths = [b - a for a, b in pairwise([*first, len(items)])]
+    first, run, lengths = [np.array(found, np.int64) for found in (first, run, lengths)]
+    return x.reshape(-1).take(first), run.reshape(x.shape), lengths
 
 
 def _numbered(starts):

@@ -132,3 +132,10 @@ def test_runs_of_many_elements(dtype, longest):
     assert (counts.numpy() == lengths).all()
     assert torch.unique_consecutive(x).numpy().tobytes() == given[places].tobytes()
     assert (torch.unique_consecutive(x, return_counts=True)[1].numpy() == lengths).all()
+
+
+def test_runs_of_few_elements():
+    x = torch.tensor([[-0.0, 0.0, torch.nan], [torch.nan, torch.inf, torch.inf]])
+    values, run, counts = torch.unique_consecutive(x, True, True)
+    assert str(values.tolist()) == "[-0.0, nan, nan, inf]"
+    assert (run.tolist(), counts.tolist()) == ([[0, 0, 1], [2, 3, 3]], [2, 1, 1, 2])
