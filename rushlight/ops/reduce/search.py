@@ -216,8 +216,8 @@ def _few_runs(x):
         last = item
         run.append(len(first) - 1)
     lengths = [b - a for a, b in pairwise([*first, len(items)])]
-    first, run, lengths = [np.array(found, np.int64) for found in (first, run, lengths)]
-    return x.reshape(-1).take(first), run.reshape(x.shape), lengths
+    integers = [np.array(found, np.int64) for found in (first, run, lengths)]
+    return x.reshape(-1).take(first), integers[1].reshape(x.shape), integers[2]
 
 
 def _numbered(starts):
