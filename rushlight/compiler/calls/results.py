@@ -218,9 +218,20 @@ class Results:
                 continue
             memory = self.recorder.place(t).memory
             found.setdefault(id(memory), (memory, []))[1].append(t)
+        self._refuse_selected(found)
         for memory, tensors in found.values():
             self._share(memory, tensors)
         self.asked = []
+
+    def _refuse_selected(self, found):
+        """Refuse a result that eager mode makes a view of memory which is there after the call."""
+        for key in found.keys() & self.recorder.selected.keys():
+            _, whole, _ = self.recorder.selected[key]
+            if whole.key is not None or id(whole) in found:
+                raise TraceError(
+                    "a result is x[i] with a tensor i, which is a view of x, and a program would "
+                    "return a copy; index with an int, or return a clone()"
+                )
 
     def _line(self, lines, t, expression):
         name, kind = self._names[id(t)], type(t)

@@ -102,3 +102,38 @@ def test_a_write_through_a_view_runs_eagerly():
     with pytest.warns(UserWarning, match="running eagerly: .*is a view of x"):
         found = torch.compile(call)(torch.ones(3, 2), torch.tensor(1))
     assert found.tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+RESULTS = {
+    "the argument": (lambda x, i: x[i], True),
+    "a view of the part": (lambda x, i: [x[0, i].view(1, 1)], True),
+    "without its history": (lambda x, i: x[i].detach(), True),
+    "whole and part": (lambda x, i: ((y := x * 2), y[i]), True),
+    "a part of what the call made": (lambda x, i: (x * 2)[i], False),
+    "a number of it": (lambda x, i: x[i] * 1, False),
+    "a copy": (lambda x, i: x[i].clone(), False),
+    "by two tensors": (lambda x, i: x[i, [1, 0]], False),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_that_is_a_view_shares_memory(name):
+    """A program would return a copy, so that later writes to the result or to ``x`` are lost."""
+    function, eager = RESULTS[name]
+
+    def outcomes(call):
+        found = []
+        for k in (0, 1, 0):
+            x = torch.arange(6.0).view(2, 3)
+            seen = call(x, torch.tensor(k))
+            parts = [seen] if isinstance(seen, torch.Tensor) else [*seen]
+            parts[-1].add_(10)
+            x.mul_(2)
+            found.append([t.tolist() for t in (x, *parts)])
+        return found
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = outcomes(torch.compile(function))
+    assert found == outcomes(function)
+    assert ["a result is x[i] with a tensor i" in str(w.message) for w in told] == [True] * eager
