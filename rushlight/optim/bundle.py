@@ -12,7 +12,7 @@ views of these arrays, so code that reads, loads, copies or saves the state sees
 import numpy as np
 
 from rushlight.autograd.tape import tick
-from rushlight.autograd.write import read_only, stamp
+from rushlight.autograd.write import check_overlap, read_only, stamp
 from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.errors import ShapeError
@@ -100,6 +100,7 @@ class Bundle:
         for a in self.arrays:
             if not a.flags.writeable:
                 raise read_only("step", a)
+            check_overlap(a, "step")
         real = real_type(params[0])
         first = self.arrays[0]
         self.direct = first.size >= SMALL and first.flags.c_contiguous
