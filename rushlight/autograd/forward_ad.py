@@ -203,4 +203,7 @@ def unpack_dual(tensor, *, level=None):
     (found,) = pushed([tensor], inputs, tangents, graph)
     if found is None:
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(tensor if outer else tensor.detach(), found)
+    primal = tensor if outer else tensor.detach()
+    if type(found) is Tensor is not type(primal):
+        found = found.as_subclass(type(primal))
+    return UnpackedDualTensor(primal, found)

@@ -12,7 +12,7 @@ Each node gives the tangent of its result from the tangents of its parents. Ther
   the first pass a custom Function that has a ``jvp`` is represented by it.
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -68,21 +68,18 @@ def pushed(outputs, inputs, tangents, graph):
     Returns:
         A list: the tangent of each output; None for one that depends on no input.
     """
-    for t in (*outputs, *tangents):
-        if t.view_of is not None:
-            refresh(t)
     mode.run = tick()  # as each backward: see there
     state = mode.state
+    if state.inference:
+        with mode.inference_mode(False):
+            return pushed(outputs, inputs, tangents, graph)
     in_rule, state.in_rule = state.in_rule, True
     autocast, state.autocast = state.autocast, None  # tangents have their tensors' dtypes
+    was = mode.set_grad(graph)
     try:
-        with mode.inference_mode(False) if state.inference else nullcontext():
-            was = mode.set_grad(graph)
-            try:
-                return _pushed(outputs, inputs, tangents, graph)
-            finally:
-                mode.set_grad(was)
+        return _pushed(outputs, inputs, tangents, graph)
     finally:
+        mode.set_grad(was)
         state.in_rule, state.autocast = in_rule, autocast
 
 
@@ -91,12 +88,25 @@ def _pushed(outputs, inputs, tangents, graph):
     # Tangents are arrays while nobody needs to see the operations.
     raw = not graph and not mode.intercept
     for x, t in zip(inputs, tangents, strict=True):
-        if t.dtype.is_complex and not x.dtype.is_complex:
-            raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
-        known[x.node] = t = t if t.dtype is x.dtype else typed(t, x._array.dtype)
+        if hasattr(
+            x, "as_values"
+        ):  # the history of a sparse or nested tensor is that of its values
+            x, t = x.as_values(t)
+        elif type(t) is not Tensor and isinstance(t, Tensor):
+            t = t.as_subclass(Tensor)
+        if t.view_of is not None:
+            refresh(t)
+        if t.dtype is not x.dtype:
+            if t.dtype.is_complex and not x.dtype.is_complex:
+                raise GraphError(f"the tangent is {t.dtype} and the tensor is {x.dtype}")
+            t = typed(t, x._array.dtype)
+        known[x.node] = t
         raw = raw and type(getattr(t, "_array", None)) is ndarray
     if raw:
         known = {node: t._array for node, t in known.items()}
+    for t in outputs:
+        if t.view_of is not None:
+            refresh(t)
     nodes = _reached([t.node for t in outputs if t.node is not None], known)
     for node in nodes:
         if raw and type(node) is not Output:
@@ -122,13 +132,19 @@ def _array(t):
 
 def _given(output, known, tangents):
     """The tangent of ``output``, in memory of its own if an operation only passed it on."""
+    if hasattr(output, "as_values"):
+        return output.with_values(_given(output.stored, known, tangents))
     found = known[output.node]
     if found is None:  # the derivative is 0 everywhere, as that of a sign
         return output.detach().new_zeros(output.shape)
     found = _tensor(found)
     a = found._array
     own = found.view_of is None and getattr(a, "base", None) is None
-    return found if own and not any(a is t._array for t in tangents) else found.clone()
+    return (
+        found
+        if own and not any(a is getattr(t, "_array", None) for t in tangents)
+        else found.clone()
+    )
 
 
 def _reached(roots, known):
@@ -274,8 +290,7 @@ def _of_arrays(node, known):
     saved, shape, total = node.saved, node.shape, None
     if not elementwise:
         values = dict(zip(op.saves, saved, strict=True))
-        params = {name: values[name] for name in op.params if name in values}
-        params = {**op.defaults, **params}
+        params = {name: values.get(name, op.defaults[name]) for name in op.params}
     for i, parent in enumerate(parents):
         t = known.get(parent)
         if t is None:

@@ -113,3 +113,33 @@ def test_a_refused_derivative_is_refused_in_forward_mode():
     with fw.dual_level(), pytest.raises(NotImplementedError, match="unique"):
         x = fw.make_dual(torch.ones(3), torch.ones(3))
         fw.unpack_dual(x.unique(dim=0))
+
+
+def test_tangents_of_sparse_and_nested_tensors_are_such_tensors():
+    x = torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+    _, found = torch.func.jvp(lambda x: (x * x).to_sparse(), (x,), (torch.ones(2, 2),))
+    assert found.is_sparse and found.to_dense().tolist() == [[0, 4], [6, 0]]
+    sparse = x.to_sparse()
+    _, found = torch.func.jvp(lambda s: s.to_dense() @ x, (sparse,), (sparse,))
+    assert found.tolist() == (x @ x).tolist()
+    _, found = torch.func.jvp(
+        lambda x: torch.nested.as_nested_tensor([x, 2 * x[:1]]), (x,), (torch.ones(2, 2),)
+    )
+    assert [t.tolist() for t in found.unbind()] == [[[1, 1], [1, 1]], [[2, 2]]]
+
+
+def test_a_dual_tensor_of_a_subclass_has_tangents_of_its_class():
+    class Marked(torch.Tensor):
+        pass
+
+    x = torch.ones(2)
+    with fw.dual_level():
+        found = fw.unpack_dual(fw.make_dual(x.as_subclass(Marked), x) * 3)
+        assert type(found.primal) is type(found.tangent) is Marked
+        assert found.tangent.tolist() == [3, 3]
+    assert type(torch.func.jvp(lambda x: x * 3, (x,), (x.as_subclass(Marked),))[1]) is torch.Tensor
+
+
+def test_integers_have_a_tangent_of_zeros():
+    _, (found, rest) = torch.func.jvp(lambda x: x.max(0), (torch.ones(2),), (torch.ones(2),))
+    assert found.item() == 1 and rest.item() == 0 and rest.dtype is torch.int64
