@@ -4,6 +4,7 @@ Each node gives the tangent of its result from the tangents of its parents. Ther
 
 * The Jacobian of an *elementwise* operation on real numbers is diagonal, and therefore equal to its
   transpose. So the gradient rule of an input, applied to the input's tangent, gives the product.
+  ``Op.symmetric`` tells this; softmax has a symmetric Jacobian, too.
 * An operation that is *linear* in an input runs itself on the tangent of this input. The inputs
   that the gradient rule does not read are only added, so they are zeros. ``Op.linear`` tells the
   linear inputs: their gradient rules read neither the input itself nor the result.
@@ -178,7 +179,7 @@ def _through(node, known, nodes, graph):
     refuse_outer(node)
     if type(node) is Flat:  # its second parent has no slope
         return known.get(node.parents[0])
-    if op is not None and op.kind == "elementwise" and _is_real(node, known):
+    if op is not None and op.symmetric and _is_real(node, known):
         found = _by_rules(node, known)
     elif (
         op is not None
@@ -210,7 +211,7 @@ def _sum(x, y):
 
 
 def _by_rules(node, known):
-    """The tangent of an elementwise operation: the sum of the gradient rules of the tangents."""
+    """The tangent by the gradient rules, of an operation whose Jacobians are symmetric."""
     total = None
     for parent in dict.fromkeys(node.parents):
         t = known.get(parent)
@@ -275,8 +276,7 @@ def _of_arrays(node, known):
     if not node.is_plain:
         return NotImplemented
     op, parents = node.op, node.parents
-    elementwise = op.kind == "elementwise"
-    if elementwise:
+    if op.symmetric:
         d = node.dtype
         if d is not _f4 and d is not _f8:
             return NotImplemented
@@ -288,14 +288,14 @@ def _of_arrays(node, known):
         return NotImplemented
     node.check(symbolic=False)
     saved, shape, total = node.saved, node.shape, None
-    if not elementwise:
+    if not op.symmetric:
         values = dict(zip(op.saves, saved, strict=True))
         params = {name: values.get(name, op.defaults[name]) for name in op.params}
     for i, parent in enumerate(parents):
         t = known.get(parent)
         if t is None:
             continue
-        if elementwise:
+        if op.symmetric:
             if op.rules[i] is None:
                 continue
             if t.shape != shape:

@@ -152,6 +152,8 @@ class Op:
         unread: Indices of the results that the rules do not read, although they name ``out``.
         flat: The gradients change with the operands only in steps, and their slope counts as 0, as
             in PyTorch. Without this a second derivative counts the operand as unused.
+        symmetric: The Jacobian by each input equals its transpose if all numbers are real, so the
+            gradient rules also give tangents. Default: True for elementwise operations.
         copied: Names of the inputs of which a node saves a copy, because PyTorch saves a value made
             of them, so that they may be written before backward.
         moves: Each element of the result is an element of an input, or a constant, and only shapes
@@ -261,6 +263,7 @@ class Op:
         self.copied = options.pop("copied", ())
         self.constants = options.pop("constants", ())
         self.flat = options.pop("flat", False)
+        self.symmetric = options.pop("symmetric", kind == "elementwise")
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
@@ -318,7 +321,7 @@ class Op:
                 replays.run = None
             self.rules[i] = rule, places, take, replays
         self.linear = None
-        if self.kind != "elementwise" and not (self.draws or self.of_storage):
+        if not (self.symmetric or self.draws or self.of_storage):
             self._find_linear(users)
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         self.node.holds = any(o is not None for o in self.origins)

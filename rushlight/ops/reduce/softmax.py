@@ -35,7 +35,7 @@ def _shifted(xp, x, dim):
 
 
 @kernel(public=False, method=False, name="softmax", prepare=_dims, shape=like_first,
-        least=1 << 13, slopes=True)  # fmt: skip
+        least=1 << 13, slopes=True, symmetric=True)  # fmt: skip
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
     z = _shifted(xp, x, dim)
