@@ -97,6 +97,16 @@ def where_any(condition, change, x):
     return change(x) if condition.any() else x
 
 
+def repeat_while(condition, step, values):
+    """``values`` after a loop of ``values = step(*values)``, while the condition holds anywhere.
+
+    ``step`` leaves the elements unchanged for which ``condition(*values)`` does not hold.
+    """
+    while np.any(condition(*values)):
+        values = step(*values)
+    return values
+
+
 def weighted_sum(function, places, weights, like):
     """The sum of weight · function(place), for results of the shape of the array ``like``."""
     if like.size <= _FEW:

@@ -48,7 +48,7 @@ from rushlight.draw.words import F64, LARGEST, refuse, to_dtype
 __all__ = [
     "bernoulli", "box_muller32", "box_muller64", "cauchy", "dropout_noise", "exponential",
     "four_by_four", "full_range", "geometric", "integers", "log_normal", "normal", "one_by_one",
-    "permutation", "uniform", "unit32", "words", "words_of",
+    "permutation", "position", "uniform", "unit32", "words", "words_of",
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
@@ -239,6 +239,13 @@ def one_by_one(generator, count, dtype, width):
     w = np.stack([words(seed, first + s, high * wide)[0] for s in range(steps)])
     u = unit32(w.reshape(steps * high, wide)[:rows, :width])
     return u.reshape(-1).astype(dtype, copy=False)
+
+
+def position(generator, count, dtype, taken):
+    """Take ``taken`` numbers of each stream: int64 (2,), the seed and the first step."""
+    with generator.lock:
+        first = generator.take(taken)
+    return np.array([generator.initial_seed(), first // 4], np.uint64).view(np.int64)
 
 
 def dropout_noise(generator, x, p):

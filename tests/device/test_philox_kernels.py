@@ -12,7 +12,7 @@ from rushlight import nn, random
 from rushlight.compiler.capture import tracked_memory
 from rushlight.compiler.device import draws
 from rushlight.device_array import driver_of
-from rushlight.draw import philox
+from rushlight.draw import philox, philox_rejection
 from rushlight.locks import new_lock
 from rushlight.ops.core import remote_calls
 from rushlight.ops.random.sampling import drawn_
@@ -107,6 +107,32 @@ def test_kernels_make_the_numbers_of_the_host(device, generator, name, numbers, 
         np.testing.assert_allclose(got, want, 0 if exact else ulp, 0 if exact else ulp)
 
 
+REJECTED = [
+    ("poisson", T.poisson, (0.0, 63.0, 4000.0, 4001.0, 1e6), (SINGLE, DOUBLE, HALF)),
+    ("gamma", T._standard_gamma, (0.0, 0.3, 1.0, 50.0, np.inf), (SINGLE, DOUBLE)),
+    ("dirichlet", T._sample_dirichlet, (0.5, 0.3, 1.0, 2.0, 3.0), (SINGLE, DOUBLE)),
+]
+
+
+@pytest.mark.parametrize(("name", "call", "numbers", "dtypes"), REJECTED)
+def test_what_accepts_and_rejects_takes_the_words_of_the_host(
+    device, generator, name, call, numbers, dtypes, monkeypatch
+):
+    monkeypatch.setenv("RUSHLIGHT_FALLBACK", "error")
+    for dtype in dtypes:
+        x = np.resize(np.array(numbers), (40, 5)).clip(0, 6e4 if dtype == HALF else None)
+        x = x.astype(dtype)
+        generator.manual_seed(7)
+        generator.set_offset(16)
+        stream = Stream(generator)
+        want = getattr(philox_rejection, name)(stream, x)
+        got = call(T.from_numpy(x).to(device)).cpu().numpy()
+        assert generator.get_offset() == stream.offset
+        np.testing.assert_allclose(got.astype("f8"), want.astype("f8"), rtol=1e-4)
+    with pytest.raises(RuntimeError, match="a rate is negative or nan"):
+        T.poisson(T.tensor([1.0, -1.0], device=device))
+
+
 def test_permutations(device):
     found = [T.randperm(n, device=device) for n in (1, 7, 100, 100)]
     for p in found:
@@ -148,20 +174,25 @@ def test_errors_are_those_of_the_host(device, message, call):
 # Compiled calls -----------------------------------------------------------------------------
 
 
-def _draws(x, w, d):
-    """All that a program may draw, and a gradient through it."""
-    like = T.ones(2, 3, 4, 5, device=d).to(memory_format=T.channels_last)
-    T.rand(10, device=d)  # nothing reads it, and it takes its numbers all the same
+def _some_draws(x, w, d):
+    """A draw that nothing reads takes its numbers all the same."""
+    T.rand(10, device=d)
     y = F.dropout(x * w, 0.3)
-    found = [
-        T.rand(3, 5, device=d), T.randn(7, device=d), T.randint(9, (4,), device=d), y,
-        T.bernoulli(x.sigmoid()), x.exp().multinomial(3), x.exp().multinomial(5, True),
+    found = T.rand(3, 5, device=d), T.randn(7, device=d), y, T.bernoulli(x.sigmoid())
+    return [*found, *T.autograd.grad((y * y).sum(), w)]
+
+
+def _draws(x, w, d):
+    """All that a program may draw."""
+    like = T.ones(2, 3, 4, 5, device=d).to(memory_format=T.channels_last)
+    return [
+        *_some_draws(x, w, d), T.randint(9, (4,), device=d), x.exp().multinomial(3), x.exp().multinomial(5, True),
         x.clone().exponential_(), T.randperm(10, device=d), T.empty_like(x).uniform_(-1, 2),
         T.empty_like(like).normal_(2, 3), F.rrelu(x, training=True), F.gumbel_softmax(x),
         F.alpha_dropout(x, 0.5), F.dropout2d(like, 0.5), T.empty_like(x).geometric_(0.2),
-        T.normal(x, x.abs()), T.randn(3, dtype=T.complex64, device=d).imag, T.zeros(3, dtype=T.float64, device=d).cauchy_(),
+        T.normal(x, x.abs()), T.poisson(x.exp() * 60), T._standard_gamma(x.exp()),
+        T._sample_dirichlet(x.exp()), T.randn(3, dtype=T.complex64, device=d).imag, T.zeros(3, dtype=T.float64, device=d).cauchy_(),
     ]  # fmt: skip
-    return [*found, *T.autograd.grad((y * y).sum(), w)]
 
 
 def _all_equal(found, want):
@@ -169,12 +200,13 @@ def _all_equal(found, want):
         T.testing.assert_close(f.detach().cpu(), w.detach().cpu(), rtol=1e-6, atol=1e-6)
 
 
-def test_compiled_calls_draw_the_numbers_of_eager_ones(device, generator):
+@pytest.mark.parametrize("draws", [_some_draws, pytest.param(_draws, marks=pytest.mark.slow)])
+def test_compiled_calls_draw_the_numbers_of_eager_ones(device, generator, draws):
     x, w = T.linspace(-1, 1, 48).reshape(6, 8).to(device), T.ones(8, device=device)
     w.requires_grad_()
-    compiled = T.compile(_draws, fullgraph=True)
+    compiled = T.compile(draws, fullgraph=True)
     runs = []
-    for call in (_draws, compiled):
+    for call in (draws, compiled):
         generator.manual_seed(2**63 + 5)
         runs.append([call(x, w, device) for _ in range(3)])
         runs[-1].append([T.tensor(generator.get_offset())])
@@ -233,9 +265,14 @@ def test_compiled_calls_in_graphs_go_on_with_each_replay(device, generator):
 
 
 def test_the_host_draws_what_has_no_kernel_and_all_around_it(device, generator):
-    """Poisson numbers are the host's, so it draws the others as well, in order."""
+    """Binomial numbers are the host's, so it draws the others as well, in order."""
     x = T.full((9,), 3.0, device=device)
-    call = lambda: (F.dropout(x, 0.5), T.poisson(x), T.rand(5, device=device), x.multinomial(3))
+    call = lambda: (
+        F.dropout(x, 0.5),
+        T.binomial(x, x / 4),
+        T.rand(5, device=device),
+        x.multinomial(3),
+    )
     compiled = T.compile(call, fullgraph=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the first call of the host warns

@@ -61,6 +61,10 @@ class Namespace:
         """``change(x)`` if the condition holds in any lane, else ``x``."""
         return where_any(condition, [x], lambda x: [change(x)])[0]
 
+    def repeat_while(self, condition, step, values):
+        """``values`` after a loop of ``values = step(*values)``; see ``control.repeat_while``."""
+        return repeat_while(condition, step, values)
+
     def weighted_sum(self, function, places, weights, like):
         """The sum of weight · function(place), with the lanes of ``like``, in a loop."""
         module, double = self.b.module, ir_type(DOUBLE)

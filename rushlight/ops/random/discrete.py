@@ -190,14 +190,14 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
 
 @kernel(public=False, method=False, name="poisson", widen=False, draws=True)
-def _poisson(xp, rates, *, generator):
+def poisson_(xp, rates, *, generator):
     """Poisson samples, or zeros without a generator."""
     if generator is None:
         return xp.zeros_like(rates)
     return draws_of(generator).poisson(generator, rates)
 
 
-_poisson.grad(rates=zeros)
+poisson_.grad(rates=zeros)
 
 
 @function(method=False)
@@ -218,4 +218,4 @@ def poisson(input, generator=None):
     >>> torch.poisson(torch.tensor([0.0, 0.0]))
     tensor([0., 0.])
     """
-    return _poisson(input, generator=checked_generator(generator, "poisson"))
+    return poisson_(input, generator=checked_generator(generator, "poisson"))

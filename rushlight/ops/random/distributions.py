@@ -71,7 +71,7 @@ standard_gamma_grad.lower_on_devices(lambda x: NotImplemented)  # some have no f
 
 
 @kernel(public=False, method=False, name="standard_gamma", widen=False, draws=True)
-def _gamma(xp, x, *, generator):
+def gamma_(xp, x, *, generator):
     """Gamma samples with shape parameters ``x`` and rate 1, or zeros without a generator."""
     return xp.zeros_like(x) if generator is None else draws_of(generator).gamma(generator, x)
 
@@ -80,7 +80,7 @@ standard_gamma_grad.grad(
     x=underivable("_standard_gamma_grad", listed=True),
     output=underivable("_standard_gamma_grad", listed=True),
 )
-_gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
+gamma_.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
 
 
 def standard_gamma(input, generator=None):
@@ -100,7 +100,7 @@ def standard_gamma(input, generator=None):
     >>> torch._standard_gamma(torch.ones(3)).shape
     torch.Size([3])
     """
-    return _gamma(input, generator=checked_generator(generator, "_standard_gamma"))
+    return gamma_(input, generator=checked_generator(generator, "_standard_gamma"))
 
 
 # Dirichlet --------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), underivable("_diric
 
 
 @kernel(public=False, method=False, name="sample_dirichlet", widen=False, draws=True)
-def _dirichlet(xp, x, *, generator):
+def dirichlet_(xp, x, *, generator):
     """Points of a Dirichlet distribution, or zeros without a generator."""
     return xp.zeros_like(x) if generator is None else draws_of(generator).dirichlet(generator, x)
 
@@ -150,7 +150,7 @@ def _dirichlet_slope(g, x, out):
     return moved * (g - (out * g).sum(-1, keepdims=True))
 
 
-_dirichlet.grad(x=_dirichlet_slope)
+dirichlet_.grad(x=_dirichlet_slope)
 
 
 def sample_dirichlet(input, generator=None):
@@ -170,7 +170,7 @@ def sample_dirichlet(input, generator=None):
     >>> torch._sample_dirichlet(torch.ones(2, 3)).sum(-1).allclose(torch.ones(2))
     True
     """
-    return _dirichlet(input, generator=checked_generator(generator, "_sample_dirichlet"))
+    return dirichlet_(input, generator=checked_generator(generator, "_sample_dirichlet"))
 
 
 standard_gamma.composes = sample_dirichlet.composes = True  # type: ignore[attr-defined]

@@ -40,12 +40,13 @@ from rushlight.ops.core.kinds import elementwise, kernel, source
 from rushlight.ops.create.range import arange
 from rushlight.ops.elementwise.complex import view_as_complex
 from rushlight.ops.random.sampling import drawn_
+from rushlight.ops.shape.join import stack
 from rushlight.random import PhiloxGenerator
 from rushlight.remote import at
 from rushlight.strides import dense_strides
 from rushlight.tensor import from_array
 
-__all__ = ["Recipe", "made", "recipe"]
+__all__ = ["Recipe", "four_words", "made", "philox_number", "recipe", "unit32"]
 
 _U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 _PRIVATE: dict = {"public": False, "method": False, "inplace": False, "least": None}
@@ -67,7 +68,7 @@ def _high(x):
     return (x >> 32).astype(_U32)
 
 
-def _four_words(thread, step, seed):
+def four_words(thread, step, seed):
     """The words of a thread at a step; see ``philox.words_of``."""
     thread, step, seed = [_cast(x, _U64) for x in (thread, step, seed)]
     c0, c1, c2, c3 = _low(step), _high(step), _low(thread), _high(thread)
@@ -95,7 +96,7 @@ def _words(place, seed, step, threads, way):
     number = place & (side - 1)
     if turn is not None:
         thread, number = thread - turn * threads, number + turn * side
-    return _four_words(thread, step, seed), number
+    return four_words(thread, step, seed), number
 
 
 def _single(xp, place, seed, step, threads, way):
@@ -111,11 +112,11 @@ def _pair(xp, place, seed, step, threads, way):
     return xp.where(number == 0, w0, w2), xp.where(number == 0, w1, w3)
 
 
-def _unit32(word):
+def unit32(word):
     return word.astype(F32) * 2.0**-32 + 2.0**-33
 
 
-def _unit64(low, high):
+def unit64(low, high):
     bits = low.astype(_U64) ^ (high.astype(_U64) << 21)
     return bits.astype(F64) * 2.0**-53 + 2.0**-54
 
@@ -124,8 +125,8 @@ def _unit64(low, high):
 def philox_unit(xp, place, seed, step, threads, *, way, dtype):
     """Uniform numbers in (0, 1], float32 or float64."""
     if dtype == F64:
-        return _unit64(*_pair(xp, place, seed, step, threads, way))
-    return _unit32(_single(xp, place, seed, step, threads, way))
+        return unit64(*_pair(xp, place, seed, step, threads, way))
+    return unit32(_single(xp, place, seed, step, threads, way))
 
 
 @elementwise(**_PRIVATE)
@@ -135,12 +136,12 @@ def philox_normal(xp, place, seed, step, threads, *, way, dtype):
     if dtype == F64:
         bits = w2.astype(_U64) ^ (w3.astype(_U64) << 21)
         angle = np.pi * (bits.astype(F64) * 2.0**-52 + 2.0**-53)
-        size = xp.sqrt(-2.0 * xp.log(_unit64(w0, w1)))
+        size = xp.sqrt(-2.0 * xp.log(unit64(w0, w1)))
     else:
         word, other = xp.where(number < 2, w0, w2), xp.where(number < 2, w1, w3)
         turn = float(np.float32(2.0**-32) * np.float32(2.0 * np.pi))
         angle = other.astype(F32) * turn + turn / 2
-        size = xp.sqrt(-2.0 * xp.log(_unit32(word)))
+        size = xp.sqrt(-2.0 * xp.log(unit32(word)))
     return size * xp.where((number & 1) == 0, xp.sin(angle), xp.cos(angle))
 
 
@@ -380,6 +381,14 @@ def _permutation(words, dtype, n):
     return keys.argsort(-1).reshape(-1)
 
 
+def _plan_position(count, dtype, taken):
+    return Plan((), taken=taken)
+
+
+def _position_of(words, dtype, more):
+    return stack([words.seed, words.step])
+
+
 #: Distribution → (the function that plans it, the function that makes it).
 _DISTRIBUTIONS: dict = {
     "uniform": (_plan_uniform, _uniform),
@@ -395,6 +404,7 @@ _DISTRIBUTIONS: dict = {
     "four_by_four": (_plan_four_by_four, lambda words, dtype, more: words.units()),
     "one_by_one": (_plan_one_by_one, _one_by_one),
     "permutation": (_plan_permutation, _permutation),
+    "position": (_plan_position, _position_of),
 }
 
 
@@ -486,7 +496,7 @@ def _by_kernel(shape, dtype, distribution, parameters, generator, order):
     """A program's draws become kernels otherwise; see ``compiler/device/draws.py``."""
     if dtype in REAL and isinstance(generator, PhiloxGenerator):
         return _by_parts(shape, dtype, distribution, parameters, generator, order)
-    if mode.recorder() is not None:
+    if mode.recorder() is not None or distribution == "position":
         return NotImplemented
     found = recipe(generator, shape, dtype, distribution, parameters)
     if found is None:
