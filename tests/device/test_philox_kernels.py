@@ -15,6 +15,7 @@ from rushlight.device_array import driver_of
 from rushlight.draw import philox, philox_rejection
 from rushlight.locks import new_lock
 from rushlight.ops.core import remote_calls
+from rushlight.ops.random.on_devices import philox_integer
 from rushlight.ops.random.sampling import drawn_
 from rushlight.random import PhiloxGenerator
 from rushlight.strides import fill
@@ -105,6 +106,21 @@ def test_kernels_make_the_numbers_of_the_host(device, generator, name, numbers, 
         exact = name not in ("normal", "log_normal", "exponential", "cauchy")
         ulp = {"d": 1e-13, "e": 1e-2, "E": 1e-2}.get(dtype.char, 3e-6)
         np.testing.assert_allclose(got, want, 0 if exact else ulp, 0 if exact else ulp)
+
+
+def test_places_beyond_32_bits(device):
+    """Which thread's word an element takes, far behind in a tensor that nobody could hold here."""
+    threads, seed, turns = 300 * 256, 2**63 + 5, 2**17
+    k, thread = np.arange(8) % 4, np.arange(8) * 7919
+    place = turns * 4 * threads + k * threads + thread
+    want = [philox.words(seed, 3 + turns, t + 1)[n, t] for n, t in zip(k, thread, strict=True)]
+    with device:
+        found = philox_integer(
+            T.from_numpy(place).to(device), T.tensor(seed - 2**64, device=device), 3, threads, 0,
+            way=(4, 1, False, True), long=False,
+        )  # fmt: skip
+    assert place.min() > 2**32
+    assert found.tolist() == want
 
 
 REJECTED = [
