@@ -105,7 +105,7 @@ def exchange(name, value):
     returns, so either the caller learns the previous value, or nothing was set.
     """
     own = state.__dict__
-    was = getattr(state, name)
+    was = own[name]
     if value is None and was is not None:
         own[name] = None
         _count(-1, -1 if name == "place" else 0)
