@@ -341,7 +341,7 @@ def same_count_afterwards():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    mode._count(-mode.state.reasons)  # an interrupt may leave it too high, which only costs time
+    mode._count(-mode.state.reasons, -mode.state.places)  # an interrupt may leave them too high
 
 
 def search(walk, name, count):
