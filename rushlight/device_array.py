@@ -114,18 +114,23 @@ class DeviceMemory(Memory):
 
     def __init__(self, d, nbytes, constant=False, driver=None, count=mode.count_meta):
         self.buffer = None
-        self.device, self.nbytes = d, nbytes
+        self.device = d
         self.driver = driver = driver_of(d) if driver is None else driver
         self._used: tuple = ()  # other queues whose commands use the memory
         count()
+        self.nbytes = nbytes  # set from now on, it tells ``__del__`` that the memory is counted
         self.buffer, self._size, self._pool = driver.allocate(nbytes, constant)
         #: A number that no other memory has, as the address of its first byte.
         self.address = next(_addresses) << 44
 
     def __del__(self, forget=mode.forget_meta):
+        try:
+            nbytes = self.nbytes
+        except AttributeError:  # an error or an interrupt came first
+            return
         forget()
         if self.buffer is not None:
-            self.driver.free(self.buffer, self._size, self._pool, self.nbytes, self._used)
+            self.driver.free(self.buffer, self._size, self._pool, nbytes, self._used)
 
     def use(self, queue):
         """Keep the memory, when it is freed, until the commands of ``queue`` so far have run."""

@@ -10,7 +10,7 @@ from rushlight.backend import cuda
 from rushlight.backend.device import DeviceError
 from rushlight.backend.native import llvm_works
 from rushlight.backend.tallies import Tallies
-from rushlight.device_array import driver_of
+from rushlight.device_array import DeviceMemory, driver_of
 
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
@@ -264,3 +264,10 @@ def test_calls_in_many_threads(device):
         t.join()
     for n, y in found.items():
         T.testing.assert_close(y.cpu(), T.arange(64.0) + 0.3 * n + 10.0 / n)
+
+
+def test_memory_that_is_never_made_is_not_counted(device):
+    before = mode.intercept, mode.metas
+    with pytest.raises(AttributeError):
+        DeviceMemory("no device", 8)
+    assert (mode.intercept, mode.metas) == before
