@@ -7,7 +7,6 @@ kernel is computed on the host and copied back; ``fallbacks`` counts these calls
 """
 
 import os
-import struct
 import warnings
 from collections import Counter
 from functools import partial
@@ -15,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy import ndarray
 
-from rushlight import late, precision
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU, META
 from rushlight.device_array import (
@@ -28,8 +27,17 @@ from rushlight.device_array import (
     sent,
     to_host,
 )
-from rushlight.dtype import bfloat16, float16, get_default_dtype
+from rushlight.dtype import bfloat16, float16
 from rushlight.errors import DtypeError
+from rushlight.ops.core.call_keys import (
+    Number,
+    bits,
+    is_hashable,
+    is_input,
+    is_number,
+    key_of,
+    without_numbers,
+)
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.inference import without_elements
 from rushlight.ops.core.kept_programs import KeptPrograms
@@ -136,14 +144,15 @@ def _viewed(d, op, operands, params):
     ]  # fmt: skip
     if len(_looks) >= _MOST_LOOKS:
         _looks.clear()
-    if _is_hashable(key):
+    if is_hashable(key):
         _looks[key] = look
     return _looking(x, *look)
 
 
 def _key_of_view(d, op, operands, params):
     x = operands[0]
-    return _key(op, d, operands, params, [], (x.start, x.memory.nbytes) if op.of_storage else None)
+    more = (x.start, x.memory.nbytes) if op.of_storage else None
+    return key_of(op, d, operands, params, [], more)
 
 
 def _viewed_again(d, op, operands, params):
@@ -169,11 +178,11 @@ def _looking(x, several, looks):
 def _by_program(d, op, operands, params):
     """The result by kernels; None if there are none."""
     numbers: list = []
-    keyed, named = _without_numbers(op, operands, params, numbers)
-    key = _key(op, d, operands, params, [])
+    keyed, named = without_numbers(op, operands, params, numbers)
+    key = key_of(op, d, operands, params, [])
     program = _program(key, d, op, keyed, named)
     if program is None and numbers:  # perhaps the numbers must be parts of its code
-        key, keyed, named = _key(op, d, operands, params, [], opens=False), operands, params
+        key, keyed, named = key_of(op, d, operands, params, [], opens=False), operands, params
         program = _program(key, d, op, operands, params)
     if program is None:
         return None
@@ -218,125 +227,10 @@ def _by_rule(d, op, rule, operands, params):
     return found._array if isinstance(found, Tensor) else tuple([t._array for t in found])
 
 
-_NUMBERS = {float, int}
-
-
-class Number:
-    """A Python number that is an input of a kernel, because it may be another one in each call."""
-
-    ndim, shape, strides, size = 0, (), (), 1
-
-    def __init__(self, value, dtype):
-        self.value, self.dtype = value, dtype
-
-
-def _without_numbers(op, operands, params, numbers):
-    """The operands and parameters, with ``Number`` objects for numbers such as learning rates.
-
-    Simple numbers stay: they rarely change, and the code for ``x ** 2.0`` is another one than for
-    any power. So do integers that are parameters, which may be no values.
-    """
-    if _NUMBERS.isdisjoint(map(type, (*operands, *params.values()))):
-        return operands, params
-    dtype = _dtype_of_numbers(op, operands)
-    if dtype is None:
-        return operands, params
-
-    def number(x, kinds=_NUMBERS):
-        if type(x) not in kinds or _is_simple(x):
-            return x
-        numbers.append(x)
-        return Number(x, dtype)
-
-    return [number(a) for a in operands], {k: number(v, (float,)) for k, v in params.items()}
-
-
-def _dtype_of_numbers(op, operands):
-    """The dtype of the numbers that are inputs of a call; None if they are parts of its code."""
-    dtypes = {a.dtype for a in operands if type(a) is DeviceArray}
-    if op.kind != "elementwise" or len(dtypes) != 1 or min(dtypes).char not in "fd":
-        return None
-    return min(dtypes)
-
-
-_BITS = {"f": (struct.Struct("<f"), "<u4"), "d": (struct.Struct("<d"), "<u8")}
-
-
-def _bits(value, dtype):
-    """The bits of a number in float32 or float64, as an int."""
-    form, integer = _BITS[dtype.char]
-    try:
-        return int.from_bytes(form.pack(value), "little")
-    except OverflowError:  # it is infinite in float32
-        with np.errstate(over="ignore"):
-            return int(np.asarray(value, dtype).astype(dtype.newbyteorder("<")).view(integer))
-
-
-def _is_simple(x):
-    """Whether ``x`` is a part of the code: a small number, infinite, nan, or not exact."""
-    if type(x) is int:
-        return abs(x) <= 16 or abs(x) > 2**24
-    return (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0
-
-
-def _key(op, d, operands, params, numbers, more=None, opens=True):
-    """What a call on the device ``d`` depends on; None if operands lie elsewhere.
-
-    ``numbers`` gets the buffer and the start of each array, and 0 and the bits of each number that
-    is an input (``opens``: there may be such). ``more`` is a part of the key.
-    """
-    # The hash of ``d`` itself would take as long as all the rest.
-    key = [op, id(d), more, precision.state, get_default_dtype(), *params]
-    append, first = key.append, len(key)
-    for x in (*operands, *params.values()) if params else operands:
-        kind = type(x)
-        if kind is DeviceArray:
-            append(x._look or x.look)
-            memory = x.memory
-            if memory.device is not d:
-                return None
-            numbers.append(memory.buffer)
-            numbers.append(x.start)
-        elif x is None or kind is bool or kind is str:
-            append(x)
-        elif (
-            (kind is float or (kind is int and len(key) < first + len(operands)))
-            and opens
-            and not _is_simple(x)
-            and (dtype := _dtype_of_numbers(op, operands)) is not None
-        ):
-            append((Number, dtype))
-            numbers += 0, _bits(x, dtype)
-        else:
-            append(_look(x))
-    return tuple(key)
-
-
-_INT = {int}
-
-
-def _look(x):
-    """What of a value is a part of a key. Equal values of several types differ: 1 is no True."""
-    kind = type(x)
-    if kind is int:
-        return kind, x
-    if kind is float:
-        return kind, x or repr(x)  # 0.0 is no -0.0
-    if kind is DeviceArray:
-        return x.look
-    if kind is tuple or kind is list:
-        return kind, *(x if {*map(type, x)} == _INT else map(_look, x))
-    if kind is dict:
-        return kind, *[(k, _look(v)) for k, v in x.items()]
-    if kind is slice:
-        return kind, x.start, x.stop, x.step
-    return kind, x, repr(x) if isinstance(x, float | complex | np.generic) else None
-
-
 def _again(d, op, operands, params):
     """The result of a call like an earlier one whose program only starts kernels; else None."""
     numbers: list = []
-    program = _programs.known(_key(op, d, operands, params, numbers))
+    program = _programs.known(key_of(op, d, operands, params, numbers))
     if program is None or not (short := program.short) or short.driver.recording is not None:
         return None
     made = short.run(numbers)
@@ -345,27 +239,11 @@ def _again(d, op, operands, params):
 
 def _program(key, d, op, operands, params):
     """The program for one call; None if an operation in it has no kernel."""
-    if not _is_hashable(key):
+    if not is_hashable(key):
         return None
     make = late.device_programs().of_call
-    kinds = _is_input, _is_number, driver_of(d)
+    kinds = is_input, is_number, driver_of(d)
     return _programs.find(key, lambda opens: make(op, operands, params, *kinds, opens))
-
-
-def _is_hashable(key):
-    """Whether a key tells what a call depends on."""
-    try:
-        return key is not None and hash(key) is not None
-    except TypeError:
-        return False
-
-
-def _is_input(x):
-    return isinstance(x, DeviceArray | Number)
-
-
-def _is_number(x):
-    return type(x) is Number
 
 
 #: Stands for the target among the operands of ``compute_into``; this, and no number, is in keys.
@@ -385,15 +263,15 @@ def compute_into(op, operands, params, target):
             x = _ITSELF
         given.append(x)
     numbers: list = []
-    key = _key(op, d, given, params, numbers, _ITSELF)
+    key = key_of(op, d, given, params, numbers, _ITSELF)
     program = _programs.known(key)
     if program is not None and (short := program.short) and short.driver.recording is None:
         short.run(numbers)
         return True
-    if not _is_hashable(key) or op.draws or _is_dynamic(op, given[1:], params):
+    if not is_hashable(key) or op.draws or _is_dynamic(op, given[1:], params):
         return False
-    given, params = _without_numbers(op, given, params, [])
-    kinds = (lambda x: x is _ITSELF), _is_input, _is_number, target.memory.driver
+    given, params = without_numbers(op, given, params, [])
+    kinds = (lambda x: x is _ITSELF), is_input, is_number, target.memory.driver
     make = partial(late.device_programs().of_call_into, op, given, params, *kinds)
     program = _programs.find(key, make)
     if program is None:
@@ -410,7 +288,7 @@ def _run(d, program, operands, params):
         if type(x) is DeviceArray:
             places.append((x.memory.buffer, x.start))
         elif type(x) is Number:
-            places.append((0, _bits(x.value, x.dtype)))
+            places.append((0, bits(x.value, x.dtype)))
     found = program.run(places, partial(DeviceMemory, d))
     made = [DeviceArray(v.shape, v.dtype, strides, m, at) for m, v, at, strides in found]
     return made[0] if len(made) == 1 else tuple(made)
