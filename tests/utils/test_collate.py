@@ -103,7 +103,7 @@ def test_a_table_extends_collation(monkeypatch):
     [
         ([None], TypeError, r"found <class 'NoneType'>\. Pass a collate_fn"),
         ([np.array(["a"])], TypeError, r"found an array of <U1"),
-        ([[1], [1, 2]], RuntimeError, r"one length, got \[1, 2\]"),
+        ([[1], [1, 2]], RuntimeError, r"equal size, but their lengths are \[1, 2\]"),
     ],
 )
 def test_errors_say_what_was_found(batch, error, message):

@@ -298,10 +298,10 @@ def test_more_workers_than_cpus_warn(agree):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_workers": -2}, "must not be negative, got -2; 0 loads in this process"),
-        ({"prefetch_factor": 2}, "prefetch_factor=2 needs workers"),
-        ({"batch_size": 0}, "batch_size must be a positive int, got 0"),
-        ({"sampler": [0], "shuffle": True}, "sampler and shuffle both set the order; pass one"),
+        ({"num_workers": -2}, "should be non-negative, got -2; 0 loads in this process"),
+        ({"prefetch_factor": 2}, "prefetch_factor option could only be specified in multiprocessing"),
+        ({"batch_size": 0}, "batch_size should be a positive integer value, got 0"),
+        ({"sampler": [0], "shuffle": True}, "sampler option is mutually exclusive with shuffle"),
     ],
 )
 def test_errors_name_the_remedy(options, message):

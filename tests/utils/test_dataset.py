@@ -136,7 +136,7 @@ def test_an_empty_split_warns_where_it_was_asked_for():
         (
             lambda: data.TensorDataset(torch.ones(2), torch.ones(3, 1)),
             AssertionError,
-            r"one length in dim 0, got \[2, 3\]",
+            r"Size mismatch between tensors: lengths \[2, 3\]",
         ),
         (lambda: data.random_split(range(5), [1, 2]), ValueError, r"\[1, 2\] sum to 3.* 5 samples"),
         (lambda: data.ConcatDataset([[1], Stream(2)]), AssertionError, r"data set 1 \(Stream\)"),

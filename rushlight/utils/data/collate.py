@@ -94,7 +94,8 @@ def collate(batch, *, collate_fn_map=None):
         # the shortest.
         if len(lengths) > 1 and not _is_named_tuple(first):
             raise RuntimeError(
-                f"default_collate: samples must be sequences of one length, got {sorted(lengths)}"
+                "default_collate: each element in list of batch should be of equal size, but their "
+                f"lengths are {sorted(lengths)}"
             )
         rows = [
             collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=False)

@@ -138,7 +138,8 @@ class DataLoader(Generic[T_co]):
     def __setattr__(self, name, value):
         if self._initialized and name in FIXED:
             raise ValueError(
-                f"{type(self).__name__}: {name} cannot be set once the loader is made; make another"
+                f"{name} attribute should not be set after {type(self).__name__} is "
+                "initialized; make another loader"
             )
         super().__setattr__(name, value)
 
@@ -266,7 +267,8 @@ class DataLoader(Generic[T_co]):
         if self.num_workers > cpus:
             warnings.warn(
                 f"This DataLoader will create {self.num_workers} worker processes for the {cpus} "
-                "CPUs that this process may use, which can be slower than fewer workers",
+                "CPUs that this process may use. Such an excessive worker creation might get "
+                "DataLoader running slow or even freeze",
                 stacklevel=3,
             )
 
@@ -274,23 +276,23 @@ class DataLoader(Generic[T_co]):
 def _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers):
     if num_workers < 0:
         raise ValueError(
-            f"DataLoader: num_workers must not be negative, got {num_workers}; "
+            f"DataLoader: num_workers option should be non-negative, got {num_workers}; "
             "0 loads in this process"
         )
     if timeout < 0:
-        raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+        raise ValueError(f"DataLoader: timeout option should be non-negative, got {timeout}")
     if prefetch_factor is not None:
         if num_workers == 0:
             raise ValueError(
-                f"DataLoader: prefetch_factor={prefetch_factor} needs workers to read ahead; "
-                "pass num_workers > 0"
+                f"DataLoader: prefetch_factor option could only be specified in multiprocessing, "
+                f"got {prefetch_factor}: pass num_workers > 0"
             )
         if prefetch_factor < 0:
             raise ValueError(
-                f"DataLoader: prefetch_factor must not be negative, got {prefetch_factor}"
+                f"DataLoader: prefetch_factor option should be non-negative, got {prefetch_factor}"
             )
     if persistent_workers and num_workers == 0:
-        raise ValueError("DataLoader: persistent_workers needs num_workers > 0")
+        raise ValueError("DataLoader: persistent_workers option needs num_workers > 0")
 
 
 def _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last):
@@ -300,19 +302,22 @@ def _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_l
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"DataLoader: an IterableDataset sets its own order; leave out {name}, "
-                    f"got {value!r}"
+                    f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                    f"{name}={value!r}"
                 )
     if sampler is not None and shuffle:
-        raise ValueError("DataLoader: sampler and shuffle both set the order; pass one")
+        raise ValueError("DataLoader: sampler option is mutually exclusive with shuffle")
     if batch_sampler is not None:
         if batch_size != 1 or shuffle or sampler is not None or drop_last:
             raise ValueError(
-                "DataLoader: batch_sampler sets the batches; "
-                "leave out batch_size, shuffle, sampler and drop_last"
+                "DataLoader: batch_sampler option is mutually exclusive with batch_size, shuffle, "
+                "sampler, and drop_last"
             )
     elif batch_size is None and drop_last:
-        raise ValueError("DataLoader: batch_size=None makes no batches for drop_last to drop")
+        raise ValueError(
+            "DataLoader: batch_size=None option disables auto-batching and is mutually exclusive "
+            "with drop_last"
+        )
 
 
 def _default_sampler(dataset, shuffle, generator):
@@ -327,20 +332,21 @@ def _checked_context(context, num_workers):
 
     if num_workers == 0:
         raise ValueError(
-            "DataLoader: multiprocessing_context needs workers to start; pass num_workers > 0"
+            "DataLoader: multiprocessing_context can only be used with multi-process loading "
+            "(num_workers > 0), but got num_workers=0"
         )
     if isinstance(context, str):
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:
             raise ValueError(
-                f"DataLoader: multiprocessing_context {context!r} is none of this system's start "
-                f"methods: {methods}"
+                "DataLoader: multiprocessing_context option should specify a valid start method in "
+                f"{methods}, but got multiprocessing_context={context!r}"
             )
         return multiprocessing.get_context(context)
     if not isinstance(context, multiprocessing.context.BaseContext):
         raise TypeError(
-            "DataLoader: multiprocessing_context must be a multiprocessing context or the name of "
-            f"a start method, got {type(context).__name__}"
+            "DataLoader: multiprocessing_context option should be a valid context object or a "
+            f"string specifying the start method, but got multiprocessing_context={context!r}"
         )
     return context
 

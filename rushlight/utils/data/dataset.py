@@ -97,7 +97,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         lengths = [tensor.size(0) for tensor in tensors]
         if len(set(lengths)) > 1:
             raise AssertionError(
-                f"TensorDataset: tensors must have one length in dim 0, got {lengths}"
+                f"TensorDataset: Size mismatch between tensors: lengths {lengths} in dim 0"
             )
         self.tensors = tensors
 
@@ -139,7 +139,7 @@ class StackDataset(Dataset):
             raise ValueError("StackDataset: expected at least one data set, got none")
         lengths = [len(dataset) for dataset in self._columns()]
         if len(set(lengths)) > 1:
-            raise ValueError(f"StackDataset: data sets must have one length, got {lengths}")
+            raise ValueError(f"StackDataset: Size mismatch between datasets: lengths {lengths}")
         self._length = lengths[0]
 
     def _columns(self):
@@ -200,11 +200,12 @@ class ConcatDataset(Dataset[T_co]):
     def __init__(self, datasets):
         self.datasets = list(datasets)
         if not self.datasets:
-            raise AssertionError("ConcatDataset: expected at least one data set, got none")
+            raise AssertionError("ConcatDataset: datasets should not be an empty iterable")
         for i, dataset in enumerate(self.datasets):
             if isinstance(dataset, IterableDataset):
                 raise AssertionError(
-                    f"ConcatDataset: data set {i} ({type(dataset).__name__}) is iterable-style and "
+                    f"ConcatDataset does not support IterableDataset: data set {i} "
+                    f"({type(dataset).__name__}) is iterable-style and "
                     "cannot be read by index; use ChainDataset"
                 )
         self.cumulative_sizes = self.cumsum(self.datasets)
@@ -257,7 +258,7 @@ class ChainDataset(IterableDataset):
             if not isinstance(dataset, IterableDataset):
                 raise AssertionError(
                     f"ChainDataset: data set {i} is a {type(dataset).__name__}, "
-                    "not an IterableDataset"
+                    "but ChainDataset only supports IterableDataset"
                 )
             yield dataset
 
@@ -341,8 +342,8 @@ def random_split(dataset: Any, lengths, generator=None) -> list[Subset]:
         lengths = _lengths_of_fractions(lengths, size)
     if sum(lengths) != size:
         raise ValueError(
-            f"random_split: lengths {list(lengths)} sum to {sum(lengths)}, "
-            f"but the data set has {size} samples"
+            "random_split: Sum of input lengths does not equal the length of the input dataset: "
+            f"{list(lengths)} sum to {sum(lengths)}, and the data set has {size} samples"
         )
     indices = torch.randperm(size, generator=generator).tolist()
     ends = list(itertools.accumulate(lengths))

@@ -95,10 +95,13 @@ class RandomSampler(Sampler[int]):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"RandomSampler: replacement must be a bool, got {replacement!r}")
+            raise TypeError(
+                f"RandomSampler: replacement should be a boolean value, got {replacement!r}"
+            )
         if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
-                f"RandomSampler: num_samples must be a positive int, got {self.num_samples!r}"
+                "RandomSampler: num_samples should be a positive integer value, got "
+                f"{self.num_samples!r}"
                 + (" from the length of the data" if num_samples is None else "")
             )
 
@@ -183,17 +186,18 @@ class WeightedRandomSampler(Sampler[int]):
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         if not _is_positive_int(num_samples):
             raise ValueError(
-                f"WeightedRandomSampler: num_samples must be a positive int, got {num_samples!r}"
+                "WeightedRandomSampler: num_samples should be a positive integer value, got "
+                f"{num_samples!r}"
             )
         if not isinstance(replacement, bool):
             raise ValueError(
-                f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}"
+                f"WeightedRandomSampler: replacement should be a boolean value, got {replacement!r}"
             )
         self.weights = torch.as_tensor(weights, dtype=torch.float64)
         if self.weights.dim() != 1:
             raise ValueError(
-                "WeightedRandomSampler: weights must be one-dimensional, "
-                f"got shape {tuple(self.weights.shape)}"
+                "WeightedRandomSampler: weights should be a 1d sequence but given "
+                f"weights have shape {tuple(self.weights.shape)}"
             )
         self.num_samples = num_samples
         self.replacement = replacement
@@ -227,9 +231,11 @@ class BatchSampler(Sampler[list[int]]):
 
     def __init__(self, sampler, batch_size, drop_last):
         if not _is_positive_int(batch_size):
-            raise ValueError(f"BatchSampler: batch_size must be a positive int, got {batch_size!r}")
+            raise ValueError(f"batch_size should be a positive integer value, got {batch_size!r}")
         if not isinstance(drop_last, bool):
-            raise ValueError(f"BatchSampler: drop_last must be a bool, got {drop_last!r}")
+            raise ValueError(
+                f"BatchSampler: drop_last should be a boolean value, got {drop_last!r}"
+            )
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -280,8 +286,8 @@ class DistributedSampler(Sampler[int]):
             rank = torch.distributed.get_rank()
         if not 0 <= rank < num_replicas:
             raise ValueError(
-                f"DistributedSampler: rank {rank} is not in [0, {num_replicas - 1}], "
-                f"as num_replicas={num_replicas}"
+                f"DistributedSampler: Invalid rank {rank}, rank should be in the interval "
+                f"[0, {num_replicas - 1}]"
             )
         self.dataset = dataset
         self.num_replicas = num_replicas
