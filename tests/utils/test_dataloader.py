@@ -299,7 +299,10 @@ def test_more_workers_than_cpus_warn(agree):
     ("options", "message"),
     [
         ({"num_workers": -2}, "should be non-negative, got -2; 0 loads in this process"),
-        ({"prefetch_factor": 2}, "prefetch_factor option could only be specified in multiprocessing"),
+        (
+            {"prefetch_factor": 2},
+            "prefetch_factor option could only be specified in multiprocessing",
+        ),
         ({"batch_size": 0}, "batch_size should be a positive integer value, got 0"),
         ({"sampler": [0], "shuffle": True}, "sampler option is mutually exclusive with shuffle"),
     ],
