@@ -98,7 +98,7 @@ class BatchRecorder(ReplayRecorder):
     def emit(self, op, ins, params):
         if op.draws and self.randomness == "error":
             raise RuntimeError(
-                f"vmap: called random operation {op.name} while in randomness error mode. Please "
+                f"vmap: called random operation while in randomness error mode: {op.name}. Please "
                 "either use the 'same' or 'different' randomness flags on vmap or perform the "
                 "randomness operation out of vmap"
             )

@@ -137,7 +137,7 @@ def _size(moved, dims):
     sizes = {t.shape[0] for t, d in zip(moved, dims, strict=True) if d is not None}
     if not sizes:
         raise ValueError(
-            "vmap: at least one input must be mapped over, but in_dims are None for all of them"
+            "vmap: at least one Tensor must be mapped over, but in_dims are None for all of them"
         )
     if len(sizes) > 1:
         raise ValueError(
