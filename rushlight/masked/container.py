@@ -4,6 +4,9 @@ A MaskedTensor holds two tensors, the data and the mask, and hands every call to
 plain tensors. The data records the history, so gradients need no rules of their own: a masked-out
 element never reaches a result that shows it, and ``grad`` hides its gradient by the same mask.
 
+Data and mask may be sparse (COO or CSR). Both then store the same places, and functions of single
+elements work on the stored values.
+
 The class is not a subclass of Tensor. A call that it does not know raises TypeError; a subclass
 would run such a call on the data and lose the mask. Besides, a subclass of Tensor takes the fast
 path from every operation of the program.
@@ -19,7 +22,6 @@ from rushlight.dtype import bool as bool_
 from rushlight.dtype import float16, float32, float64, int8, int16, int32, int64
 from rushlight.errors import ArgumentError
 from rushlight.masked import reductions
-from rushlight.masked.masks import require_strided
 from rushlight.masked.names import (
     ANSWERS,
     BINARY,
@@ -34,6 +36,7 @@ from rushlight.masked.names import (
     UNARY,
 )
 from rushlight.masked.printing import text
+from rushlight.ops.tensor.memory_format import sparse_coo, sparse_csr, strided
 from rushlight.tensor import Tensor
 
 __all__ = ["MaskedTensor", "as_masked_tensor", "is_masked_tensor", "masked_tensor"]
@@ -61,17 +64,17 @@ def masked_tensor(data, mask, requires_grad=False):
     """Make a MaskedTensor from copies of ``data`` and ``mask``. It is a leaf of the graph.
 
     Args:
-        data: Tensor of any shape ``(*)``.
-        mask: Bool tensor of ``data``'s shape: True where an element counts.
+        data: Tensor of any shape ``(*)``: strided, or sparse in the layout COO or CSR.
+        mask: Bool tensor of ``data``'s shape and layout: True where an element counts.
         requires_grad: Record the result's use, for gradients. Default: False.
 
     Returns:
         MaskedTensor of ``data``'s shape.
 
     Raises:
-        TypeError: An argument is not a Tensor, the mask is not bool, or the dtype of ``data`` is
-            none of float16, float32, float64, bool, and the signed integers.
-        ValueError: The shapes differ, or a layout is not strided.
+        TypeError: An argument is not a Tensor, the layouts differ, the mask is not bool, or the
+            dtype of ``data`` is none of float16, float32, float64, bool, and the signed integers.
+        ValueError: The shapes differ, or sparse tensors store other places.
 
     >>> import rushlight as torch
     >>> torch.masked.masked_tensor(torch.tensor([1.0, 2.0]), torch.tensor([True, False]))
@@ -96,7 +99,7 @@ def as_masked_tensor(data, mask):
 
     Raises:
         TypeError: An argument is not a Tensor, or has a dtype that ``masked_tensor`` refuses.
-        ValueError: The shapes differ, or a layout is not strided.
+        ValueError: The shapes differ, or sparse tensors store other places.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -104,16 +107,29 @@ def as_masked_tensor(data, mask):
     >>> x.grad
     tensor([1., 0.])
     """
-    _check(data, mask)
+    data, mask = _fitted(data, mask)
     return _made(_shielded(data, mask).clone(), mask)
+
+
+def _fitted(data, mask):
+    """Return ``data`` and ``mask``, checked; sparse ones store each place once, in order."""
+    for name, x in (("data", data), ("mask", mask)):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name} must be a Tensor")
+    if data.layout is not mask.layout:
+        raise TypeError("data and mask must have the same layout.")
+    if data.layout not in (strided, sparse_coo, sparse_csr):
+        raise TypeError(f"data layout of {data.layout} is not supported.")
+    if data.layout is sparse_coo:
+        data, mask = data.coalesce(), mask.coalesce()
+    if data.layout is not strided and data._nnz() != mask._nnz() and data.shape == mask.shape:
+        data = data.sparse_mask(mask)
+    _check(data, mask)
+    return data, mask
 
 
 def _check(data, mask):
     """Raise unless ``data`` and ``mask`` make a MaskedTensor."""
-    for name, x in (("data", data), ("mask", mask)):
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name} must be a Tensor")
-        require_strided(x, "tensor")
     if mask.dtype is not bool_:
         raise TypeError("mask must have dtype bool.")
     if data.dtype not in DTYPES:
@@ -122,13 +138,26 @@ def _check(data, mask):
         raise ValueError("data.dim() must equal mask.dim()")
     if data.shape != mask.shape:
         raise ValueError("data.size() must equal mask.size()")
+    if data.layout is not strided and not _same_places(data, mask):
+        kind, places = (
+            ("COO", "do not have the same indices")
+            if data.layout is sparse_coo
+            else ("CSR", "do not share either crow or col indices")
+        )
+        raise ValueError(f"data and mask are both sparse {kind} tensors but {places}.")
+
+
+def _same_places(x, y):
+    """Whether the sparse tensors ``x`` and ``y`` store the same places in the same order."""
+    same = x.layout is y.layout and x.shape == y.shape
+    return same and all(map(rushlight.equal, x.pattern, y.pattern))
 
 
 def _made(data, mask):
     """A MaskedTensor over ``data`` itself and a copy of ``mask``, or a tuple or list of such."""
     if isinstance(data, (tuple, list)):
         return type(data)(map(_made, data, mask))
-    _check(data, mask)
+    data, mask = _fitted(data, mask)
     self = object.__new__(MaskedTensor)
     self._masked_data, self._masked_mask = data, mask.clone()
     return self
@@ -141,7 +170,27 @@ def _shielded(x, mask):
     """
     if not x.requires_grad:
         return x
-    return rushlight.where(mask, x, x.detach())
+    return _applied(lambda x, mask: rushlight.where(mask, x, x.detach()), x, mask)
+
+
+def _applied(function, *operands):
+    """``function`` of the operands. Sparse operands take part with their values.
+
+    The first sparse operand says at which places the result has values.
+    """
+    sparse = [x for x in operands if isinstance(x, Tensor) and x.layout is not strided]
+    if not sparse:
+        return function(*operands)
+    for x in operands:
+        if not isinstance(x, Tensor) or not x.ndim:
+            continue
+        if not _same_places(x, sparse[0]):
+            raise TypeError(
+                "a tensor beside a sparse MaskedTensor must be sparse in the same layout, and "
+                "store the same places"
+            )
+    values = [x.stored if any(x is s for s in sparse) else x for x in operands]
+    return sparse[0].with_values(function(*values))
 
 
 def _opened(x, read):
@@ -161,9 +210,10 @@ def _mask(x):
     return _opened(x, lambda masked: masked._masked_mask)
 
 
-def _function(name):
-    """The function of plain tensors of this name: a method if there is one."""
-    return getattr(Tensor, name, None) or getattr(rushlight, name)
+def _function(name, x=None):
+    """The function of plain tensors of this name: a method, also of ``x``'s class, if it exists."""
+    kind = type(x) if isinstance(x, Tensor) else Tensor
+    return getattr(kind, name, None) or getattr(rushlight, name)
 
 
 def _without_keywords(kind, params):
@@ -183,11 +233,12 @@ def _unary(name, x, *args, **params):
     params = _without_keywords("unary", params)
     if any(isinstance(a, (Tensor, MaskedTensor)) for a in (*args, *params.values())):
         raise TypeError("MaskedTensor unary ops do not support additional Tensor arguments")
-    return _finished(name, x, _function(name)(_data(x), *args, **params), _mask(x))
+    found = _applied(lambda data: _function(name)(data, *args, **params), _data(x))
+    return _finished(name, x, found, _mask(x))
 
 
 def _converted(name, x, *args, **params):
-    return _made(_function(name)(_data(x), *args, **params), _mask(x))
+    return _made(_applied(lambda data: _function(name)(data, *args, **params), _data(x)), _mask(x))
 
 
 def _binary(name, x, *others, **params):
@@ -207,11 +258,14 @@ def _binary(name, x, *others, **params):
     for a in (x, y):
         plain = isinstance(a, Tensor) and a.requires_grad and not name.endswith("_")
         operands.append(_shielded(a, mask) if plain else _data(a))
-    found = _function(name)(*operands)
-    return _finished(name, x, found, mask if name.endswith("_") else mask.expand_as(found))
+    found = _applied(_function(name), *operands)
+    kept = name.endswith("_") or mask.layout is not strided
+    return _finished(name, x, found, mask if kept else mask.expand_as(found))
 
 
 def _match(a, b):
+    if a.layout is not strided or b.layout is not strided:
+        return _same_places(a, b) and rushlight.equal(a.stored, b.stored)
     return a.ndim == b.ndim and bool((a == b).all())
 
 
@@ -226,7 +280,7 @@ def _finished(name, x, data, mask):
 
 
 def _moved(name, *args, **params):
-    function = _function(name)
+    function = _function(name, *_data(args[:1]))
     data = function(*_data(args), **{k: _data(v) for k, v in params.items()})
     return _made(_copied(data), function(*_mask(args), **{k: _mask(v) for k, v in params.items()}))
 
@@ -251,6 +305,10 @@ def _whole(x):
 
 def _reduced(name, x, dim=None, keepdim=False, dtype=None):
     data, mask = _data(x), _mask(x)
+    if data.layout is not strided:
+        if dim is not None or keepdim or name.startswith("arg"):
+            raise TypeError(f"{name}: a sparse MaskedTensor is reduced along all dims only")
+        data, mask = data.stored, mask.stored
     every = tuple(range(mask.ndim)) if dim is None else dim
     if name == "all":
         found = data.masked_fill(~mask, True).all(every, keepdim=keepdim)
@@ -302,7 +360,7 @@ class MaskedTensor:
     _masked_mask: Any
 
     def __init__(self, data, mask, requires_grad=False):
-        _check(data, mask)
+        data, mask = _fitted(data, mask)
         if data.requires_grad:
             warnings.warn(
                 "It is not recommended to create a MaskedTensor with a tensor that requires_grad. "
@@ -347,7 +405,7 @@ class MaskedTensor:
         >>> torch.masked.MaskedTensor(torch.arange(2), torch.tensor([True, False])).get_data()
         tensor([0, 1])
         """
-        return self._masked_data.view_as(self._masked_data)
+        return _applied(lambda data: data.view_as(data), self._masked_data)
 
     def get_mask(self):
         """Return the mask.
@@ -374,7 +432,72 @@ class MaskedTensor:
         >>> torch.masked.MaskedTensor(torch.arange(2), torch.tensor([True, False])).to_tensor(9)
         tensor([0, 9])
         """
+        if self.is_sparse:
+            return self.to_dense().to_tensor(value)
         return self._masked_data.masked_fill(~self._masked_mask, value)
+
+    # Layouts ------------------------------------------------------------------------------
+
+    @property
+    def is_sparse(self):
+        """Whether data and mask are sparse."""
+        return self.is_sparse_coo() or self.is_sparse_csr()
+
+    def is_sparse_coo(self):
+        """Return whether data and mask have the layout ``torch.sparse_coo``.
+
+        >>> import rushlight as torch
+        >>> torch.masked.MaskedTensor(torch.ones(1), torch.tensor([True])).is_sparse_coo()
+        False
+        """
+        return self.layout is sparse_coo
+
+    def is_sparse_csr(self):
+        """Return whether data and mask have the layout ``torch.sparse_csr``.
+
+        >>> import rushlight as torch
+        >>> torch.masked.MaskedTensor(torch.ones(1), torch.tensor([True])).is_sparse_csr()
+        False
+        """
+        return self.layout is sparse_csr
+
+    def to_dense(self):
+        """Return a MaskedTensor of strided data and mask. What was not stored is masked out.
+
+        >>> import rushlight as torch
+        >>> x = torch.masked.MaskedTensor(torch.arange(2), torch.tensor([False, True]))
+        >>> x.to_sparse_coo().to_dense()
+        MaskedTensor(
+          [--, 1]
+        )
+        """
+        return _made(self._masked_data.to_dense(), self._masked_mask.to_dense())
+
+    def _to_sparse(self, layout):
+        if self.layout is layout:
+            return self
+        mask = self._masked_mask.to_dense().to_sparse(layout=layout)
+        return _made(self._masked_data.to_dense().sparse_mask(mask), mask)
+
+    def to_sparse_coo(self):
+        """Return a MaskedTensor that stores only the elements that count, in the layout COO.
+
+        >>> import rushlight as torch
+        >>> x = torch.masked.MaskedTensor(torch.arange(2), torch.tensor([False, True]))
+        >>> x.to_sparse_coo().get_data().values()
+        tensor([1])
+        """
+        return self._to_sparse(sparse_coo)
+
+    def to_sparse_csr(self):
+        """Return a MaskedTensor that stores only the elements that count, in the layout CSR.
+
+        >>> import rushlight as torch
+        >>> x = torch.masked.MaskedTensor(torch.eye(2), torch.eye(2) > 0)
+        >>> x.to_sparse_csr().get_data().values()
+        tensor([1., 1.])
+        """
+        return self._to_sparse(sparse_csr)
 
     # Gradients ----------------------------------------------------------------------------
 
@@ -475,7 +598,7 @@ class MaskedTensor:
     __hash__ = object.__hash__
 
     def __repr__(self):
-        return text(self._masked_data, self._masked_mask)
+        return text(self._masked_data.to_dense(), self._masked_mask.to_dense())
 
 
 def _as_operand(x):
