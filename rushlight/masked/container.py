@@ -468,7 +468,7 @@ class MaskedTensor:
         >>> x = torch.masked.MaskedTensor(torch.arange(2), torch.tensor([False, True]))
         >>> x.to_sparse_coo().to_dense()
         MaskedTensor(
-          [--, 1]
+          [      --, 1]
         )
         """
         return _made(self._masked_data.to_dense(), self._masked_mask.to_dense())

@@ -375,6 +375,16 @@ def linear(input, weight, bias=None):
     return _made(found.reshape(-1), shapes)
 
 
+@rule
+def embedding(input, weight, *args, **options):
+    if not isinstance(input, StridedNestedTensor):
+        raise LayoutError("embedding(): only the indices may be nested, not the weight")
+    if input.ndim > 2:
+        raise LayoutError("embedding(): the parts of a strided nested tensor need one dim")
+    found = rushlight.nn.functional.embedding(packed(input).stored, weight, *args, **options)
+    return _made(found.reshape(-1), tuple([(*s, weight.shape[1]) for s in input.shapes]))
+
+
 def _of_parts(name):
     """The rule of a function that treats the last dims of each part on their own."""
 
