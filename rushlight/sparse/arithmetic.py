@@ -37,7 +37,7 @@ def _like(found, x):
 # Sums -------------------------------------------------------------------------------------
 
 
-@rule
+@rule(replaces=True)
 def add(input, other, *, alpha=1):
     input, other = operand(input), operand(other)
     if not isinstance(input, SparseTensor):
@@ -118,12 +118,12 @@ def _times(values, alpha):
     return values * alpha
 
 
-@rule
+@rule(replaces=True)
 def sub(input, other, *, alpha=1):
     return add(input, other, alpha=-alpha)
 
 
-rule(sub, name="subtract")
+rule(sub, name="subtract", replaces=True)
 
 
 @rule
@@ -147,7 +147,7 @@ def positive(input):
 # Products ---------------------------------------------------------------------------------
 
 
-@rule
+@rule(replaces=True)
 def mul(input, other):
     input, other = operand(input), operand(other)
     if not isinstance(input, SparseTensor) or (isinstance(other, SparseTensor) and not input.sizes):
@@ -169,7 +169,7 @@ def mul(input, other):
     return _like(x.with_values(x.stored * factor), input)
 
 
-rule(mul, name="multiply")
+rule(mul, name="multiply", replaces=True)
 
 
 def _of_numbers(found, x, number):

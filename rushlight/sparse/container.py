@@ -53,14 +53,15 @@ def refuse(name, x):
     )
 
 
-def rule(function=None, *, name=None, method=True):
+def rule(function=None, *, name=None, method=True, replaces=False):
     """State the rule of the function ``name`` for sparse operands. Default: its own name.
 
     A rule has the public function's arguments. With ``method`` it is also SparseTensor's method,
-    if Tensor has a method of that name.
+    if Tensor has a method of that name. ``replaces``: the in-place method of a COO tensor gives the
+    tensor other memory, as in PyTorch, so that what shared the memory stays as it was.
     """
     if function is None:
-        return lambda f: rule(f, name=name, method=method)
+        return lambda f: rule(f, name=name, method=method, replaces=replaces)
     key = name or function.__name__
 
     @wraps(function)
@@ -77,7 +78,7 @@ def rule(function=None, *, name=None, method=True):
     if method and hasattr(Tensor, key):
         setattr(SparseTensor, key, call)
         if hasattr(Tensor, key + "_"):
-            setattr(SparseTensor, key + "_", _in_place(key + "_", call))
+            setattr(SparseTensor, key + "_", _in_place(key + "_", call, replaces=replaces))
     return call
 
 
@@ -100,6 +101,8 @@ def compressed(layout, pattern, values, size):
 
 
 def _made(layout, pattern, values, size, merged):
+    if type(values.node) is Leaf:  # what is made of a leaf is none
+        values = values.view_as(values)
     self = _new(SparseTensor)
     self.form, self.pattern, self.merged = layout, pattern, merged
     self.sizes = tuple(size)
@@ -217,8 +220,12 @@ class SparseTensor(Composite, intercepts=False):
         self.refuse_trace("with_values")
         return _made(self.form, self.pattern, values, self.sizes, self.merged)
 
-    def become(self, other):
-        """Become ``other``. The memory stays if the patterns have one size."""
+    def become(self, other, replaces=False):
+        """Become ``other``.
+
+        The memory stays if the patterns have one size, unless a COO tensor ``replaces`` its own.
+        A leaf's memory stays, because its graphs and hooks know it.
+        """
         leaf = type(self.stored.node) is Leaf
         if leaf and mode.records():
             raise GraphError(
@@ -227,7 +234,8 @@ class SparseTensor(Composite, intercepts=False):
             )
         before, after = self.stored, other.stored
         same = before.shape == after.shape and before.dtype is after.dtype
-        if same and (leaf or before.node is None is after.node):
+        keeps = not (replaces and self.form is sparse_coo and other.stored is not before)
+        if same and (leaf or (keeps and before.node is None is after.node)):
             before.copy_(after)
         elif leaf:
             self.stored = after.detach()
@@ -303,7 +311,7 @@ def cast_into(x, dtype, name):
 _TURNS = ("t_", "transpose_", "swapaxes_", "swapdims_")
 
 
-def _in_place(name, call, elementwise=False):
+def _in_place(name, call, elementwise=False, replaces=False):
     """The method ``name``, which replaces a tensor by the result of ``call``."""
 
     def written(self, *args, **named):
@@ -320,7 +328,7 @@ def _in_place(name, call, elementwise=False):
                 f"{name}: output with shape {list(self.sizes)} doesn't match the shape "
                 f"{list(found.sizes)} of the result"
             )
-        return self.become(cast_into(found, self.dtype, name))
+        return self.become(cast_into(found, self.dtype, name), replaces)
 
     written.__name__ = name
     return written

@@ -78,7 +78,7 @@ def copy_(self, src, non_blocking=False):
         )
     if src.sizes != self.sizes:
         raise RuntimeError(f"copy_: sizes {self.sizes} and {src.sizes} differ")
-    return self.become(clone(src).to(self.dtype))
+    return self.become(clone(src).to(self.dtype), replaces=True)
 
 
 def _check_layout(input, layout):

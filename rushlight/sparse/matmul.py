@@ -97,8 +97,8 @@ def mv(input, vec):
             "mv: expected self.size(-1) == vec.size(-1), but the operands are "
             f"{tuple(input.shape)} and {tuple(vec.shape)}"
         )
-    if not isinstance(input, SparseTensor) or isinstance(vec, SparseTensor):
-        refuse("mv with a sparse vector", vec)
+    if isinstance(input, SparseTensor) and isinstance(vec, SparseTensor):
+        refuse("mv of two sparse operands", vec)
     return matrix_product("mv", input, vec.unsqueeze(1)).squeeze(1)
 
 
@@ -126,9 +126,9 @@ def matmul(input, other):
     n, m = len(x.shape), len(y.shape)
     if (n, m) == (2, 2):
         return matrix_product("matmul", x, y)
-    if (n, m) == (2, 1) and isinstance(x, SparseTensor):
+    if (n, m) == (2, 1):
         return mv(x, y)
-    if (n, m) == (1, 2) and not isinstance(x, SparseTensor):
+    if (n, m) == (1, 2) and not (isinstance(x, SparseTensor) and isinstance(y, SparseTensor)):
         return matrix_product("matmul", x.unsqueeze(0), y).squeeze(0)
     if (n, m) == (3, 3):
         return bmm(x, y)

@@ -33,13 +33,15 @@ def sum_of(input, dim=None, keepdim=False, *, dtype=None):
 
 def total(x, dim=None, keepdim=False, dtype=None):
     """Return the sum of the COO tensor ``x`` over ``dim``: dense if no sparse dim is left."""
-    x = x if dtype is None else x.to(dtype)
+    input, x = x, x if dtype is None else x.to(dtype)
     n, d = len(x.sizes), count(x)
     gone = shapes.dims(dim, n, "sum") if dim not in ((), []) else tuple(range(n))
     values = x.stored
     inner = tuple([k - d + 1 for k in gone if k >= d])
     if inner:
         values = values.sum(inner, keepdim=keepdim).to(values.dtype)
+    elif values is input.stored:
+        values = values.clone()  # the result has memory of its own
     left = [k for k in range(d) if k not in gone]
     if not left:
         found = values.sum(0)
@@ -87,7 +89,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 @rule
 def dist(input, other, p=2):
-    return norm(input - other, p)
+    return rushlight.norm(input - other, p)
 
 
 # Softmax ----------------------------------------------------------------------------------

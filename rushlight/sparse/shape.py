@@ -87,7 +87,7 @@ def _permuted(x, order, name):
             f"{name}: transpositions between sparse and dense dimensions are not allowed; got the "
             f"dims {tuple(order)}, of which the first {d} are sparse"
         )
-    values = x.stored
+    values = x.stored.clone()  # as in PyTorch, a write to one of the two changes only this one
     if order[d:] != list(range(d, n)):
         values = values.permute((0, *[k - d + 1 for k in order[d:]]))
     indices = np.ascontiguousarray(coordinates(x)[order[:d]])
@@ -159,10 +159,11 @@ def unsqueeze(input, dim):
         refuse("unsqueeze", input)
     dim, d = shapes.dim(dim, len(input.sizes) + 1, "unsqueeze"), count(input)
     size = (*input.sizes[:dim], 1, *input.sizes[dim:])
+    values = input.stored.clone()
     if dim > d:
-        return coo(input.pattern[0], input.stored.unsqueeze(dim - d + 1), size, input.merged)
+        return coo(input.pattern[0], values.unsqueeze(dim - d + 1), size, input.merged)
     indices = np.insert(coordinates(input), dim, 0, axis=0)
-    return coo(from_array(indices), input.stored, size)
+    return coo(from_array(indices), values, size)
 
 
 def broadcast_to(x, size):
@@ -332,7 +333,7 @@ def select(input, dim, index):
         )
     size = (*x.sizes[:dim], *x.sizes[dim + 1 :])
     if dim >= d:
-        return coo(x.pattern[0], x.stored.select(dim - d + 1, index), size, x.merged)
+        return coo(x.pattern[0], x.stored.select(dim - d + 1, index).clone(), size, x.merged)
     at = coordinates(x)
     keep = np.flatnonzero(at[dim] == index % n)
     values = x.stored[from_array(keep)]
