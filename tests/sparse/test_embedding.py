@@ -124,6 +124,10 @@ def test_zero_grad_and_clipping():
     norm = torch.nn.utils.clip_grad_norm_(e.parameters(), 1.0)
     assert norm.item() == pytest.approx(10**0.5)
     assert e.weight.grad.to_dense().norm().item() == pytest.approx(1.0, abs=1e-4)
+    e.zero_grad()
+    e(torch.tensor([1, 3, 1])).sum().backward()
+    torch.nn.utils.clip_grad_value_(e.parameters(), 0.5)  # row 1 is there twice: 2.0 is one element
+    assert e.weight.grad.to_dense()[:4, 0].tolist() == [0.0, 0.5, 0.0, 0.5]
     g = e.weight.grad
     e.zero_grad(set_to_none=False)
     assert e.weight.grad is g and g._nnz() == 0

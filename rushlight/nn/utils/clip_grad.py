@@ -185,4 +185,6 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
     """
     limit = float(clip_value)
     for grad in _grads(parameters):
+        if grad.is_sparse and not grad.is_coalesced():
+            grad.copy_(grad.coalesce())  # values of one index are one element
         grad.clamp_(min=-limit, max=limit)
