@@ -192,5 +192,6 @@ def test_every_operation_has_a_sample():
     seen |= {"special_outer_quantile"}
     # Parts of max pooling, the last two in traces: tests/ops/windows/test_written_inputs_of_pools.py.
     seen |= {"max_pool_noted", "max_pool_backward", "max_pool_pick"}
-    missing = set(OPS) - seen
+    # Parts of draws on CUDA devices: tests/device.
+    missing = {name for name in set(OPS) - seen if not name.startswith("philox_")}
     assert not missing, f"operations without a sample: {sorted(missing)}"
