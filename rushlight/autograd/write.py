@@ -38,7 +38,8 @@ def check_write(x, name="an in-place operation", tracked=False):
 
     ``tracked``: the value to be written requires grad.
     """
-    refuse_conjugate(x, name)
+    if x.view_of is not None:
+        refuse_conjugate(x, name)
     if not mode.records():
         check_inference(x, name)
         return
@@ -176,7 +177,8 @@ def write(x, value, name="copy_", uniform=False):
 
 def assign(x, value, name="write"):
     """``write`` without its checks; ``value`` is converted from any dtype."""
-    refuse_conjugate(x)
+    if x.view_of is not None:
+        refuse_conjugate(x)
     active = mode.recorder()
     if active is not None:
         return active.write(x, value)
