@@ -14,7 +14,7 @@ from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import Op
-from rushlight.tensor import Tensor, disabled_torch_function, from_array
+from rushlight.tensor import Tensor, as_class, disabled_torch_function, from_array
 
 __all__ = ["Results"]
 
@@ -237,7 +237,8 @@ class Results:
         name, kind = self._names[id(t)], type(t)
         lines.append(f"{name} = {expression}")
         if kind is not Tensor and kind.__torch_function__ is not disabled_torch_function:
-            lines.append(f"{name}.__class__ = {self.source.name(kind)}")
+            turn = self.source.name(as_class)
+            lines.append(f"{name} = {turn}({name}, {self.source.name(kind)})")
 
     def _existing(self, t):
         """The expression of a tensor that exists without the program; None if it does not."""

@@ -178,6 +178,17 @@ def test_inference_tensors_and_subclasses():
         assert kinds == [Named, torch.Tensor, Named]
 
 
+def test_result_of_a_class_with_slots():
+    class Slotted(torch.Tensor):
+        __slots__ = ("note",)
+
+    f = torch.compile(lambda x: x * 2, fullgraph=True)
+    for _ in range(2):
+        found = f(torch.ones(1).as_subclass(Slotted))
+        found.note = 3
+        assert type(found) is Slotted and found.item() == 2
+
+
 @pytest.mark.parametrize("f", [
     lambda x, y: x // y, lambda x, y: x % y, torch.fmod, lambda x, y: 5 // y,
     lambda x, y: torch.div(x, y, rounding_mode="trunc"),
