@@ -22,8 +22,8 @@ from rushlight.storage_conversions import Conversions
 
 __all__ = [
     "Foreign", "Storage", "UntypedStorage", "address", "bits", "check_reach", "contiguous_strides",
-    "flat", "foreign", "geometry", "offset", "owner", "reach", "settled", "span", "strided",
-    "strides_of",
+    "flat", "foreign", "foreign_memory", "geometry", "offset", "owner", "reach", "settled",
+    "span", "strided", "strides_of",
 ]  # fmt: skip
 
 
@@ -42,6 +42,13 @@ def foreign(array):
     if array.dtype.isbuiltin != 1:  # ml_dtypes' types have no array interface
         return foreign(array.view(f"u{array.itemsize}")).view(array.dtype)
     return np.asarray(Foreign(array))
+
+
+def foreign_memory(array):
+    """The array of another library in whose memory ``array`` lies, or None."""
+    while array is not None and type(array) is not Foreign:
+        array = getattr(array, "base", None)
+    return None if array is None else array._array
 
 
 def owner(array):

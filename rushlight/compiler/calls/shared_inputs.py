@@ -11,7 +11,7 @@ from rushlight.device import CPU
 from rushlight.errors import TraceError
 from rushlight.remote import RemoteArray
 
-__all__ = ["all_apart", "apart", "demand_apart", "owners", "refuse_shared", "shares"]
+__all__ = ["all_apart", "apart", "demand_apart", "owners", "refuse_made", "refuse_shared", "shares"]
 
 _WORK = 10_000  # the limit on NumPy's search for a common element (max_work)
 
@@ -105,6 +105,29 @@ def refuse_shared(captured, written):
                 error.pair = other.tensor, c.tensor  # type: ignore[attr-defined]
                 raise error
         reaching.append((high, c))
+
+
+def refuse_made(recorder):
+    """Raise TraceError if the call writes to memory of another library that it made itself.
+
+    The program would write to the same memory in each call, and eager mode makes new memory.
+    """
+    if recorder.observer is None:
+        return
+    origins = recorder.observer.origins
+    for key in recorder.written:
+        t = recorder.captured[key].tensor
+        memory = storage.foreign_memory(t._array)
+        if memory is None or origins.is_outer(t):
+            continue
+        while memory is not None and id(memory) not in origins.outer:
+            base = getattr(memory, "base", None)
+            memory = getattr(memory, "obj", None) if base is None else base  # of a memoryview
+        if memory is None:
+            raise TraceError(
+                "the function writes to memory of another library that it made itself, under a "
+                f"tensor of shape {list(t.shape)}: make the tensor by torch.tensor"
+            )
 
 
 def demand_apart(source, fresh, written, held, count):

@@ -27,7 +27,7 @@ from rushlight.compiler.calls.guard import (
 from rushlight.compiler.calls.hooks import hook_place
 from rushlight.compiler.calls.persistent_inputs import Held
 from rushlight.compiler.calls.results import Results
-from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_shared, shares
+from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_made, refuse_shared, shares
 from rushlight.compiler.capture.inputs import Grad, key_of
 from rushlight.compiler.capture.simplify import alive, operands
 from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
@@ -153,6 +153,7 @@ class Wrapper:
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
         fresh = self._fresh(recorder, used)
         refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
+        refuse_made(recorder)
         # Tensors that are only returned or assigned can be replaced, too, so they are kept.
         named = {c.value.id for c in recorder.captured.values() if source.name_of(c.tensor)}
         kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]

@@ -4,6 +4,7 @@ import collections
 import functools
 import types
 
+import numpy as np
 import pytest
 
 import rushlight as torch
@@ -286,3 +287,40 @@ def test_a_result_without_a_gradient_takes_no_part(monkeypatch, compiler):
             sum([found[i].sum() * (i + 1) for i in chosen]).backward()
             slopes.append(str(x.grad.tolist()))
         assert slopes[0] == slopes[1]
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile. running eagerly")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.from_numpy(np.ones(2, "f4")),
+        lambda: torch.as_tensor(np.ones((3, 2), "f4")[1]),
+        lambda: torch.frombuffer(bytearray(8), dtype=torch.float32),
+        lambda: torch.from_dlpack(np.ones(2, "f4")),
+        lambda: torch.asarray(np.arange(2, dtype="f4")),
+    ],
+)
+def test_memory_that_the_function_makes_is_new_in_each_call(make):
+    def add(x):
+        y = make()
+        y += x
+        return y, y * 1
+
+    compiled = torch.compile(add)
+    for k in range(4):
+        x = torch.full((2,), float(k))
+        for found, want in zip(compiled(x), add(x), strict=True):
+            assert torch.equal(found, want)
+
+
+def test_memory_from_outside_is_written_in_each_call():
+    outer = np.zeros(3, "f4")
+
+    @torch.compile(fullgraph=True)
+    def add(x):
+        y = torch.from_numpy(outer[1:])
+        y += x
+        return y * 1
+
+    for k in range(1, 4):
+        assert add(torch.ones(2)).tolist() == outer[1:].tolist() == [k, k]
