@@ -150,6 +150,7 @@ class Recorder(TrackedMemory):
         if type(data) is not Array:
             return data
         if id(data) not in self._over:
+            self.observer.origins.note_outer(data._array)
             with mode.suspended():
                 self._over[id(data)] = from_numpy(data._array)
         return self._over[id(data)]
