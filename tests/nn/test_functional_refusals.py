@@ -57,7 +57,7 @@ REFUSED = {
     ),
     "conv2d: bias": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), t.ones(3)), "(4,)"),
     "conv2d: bias of 2 dims": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), t.ones(4, 1)), "(4, 1)"),
-    "conv2d: weight dims": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(3, 3, 3)), "(3, 3, 3)"),
+    "conv2d: weight dims": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(3, 3, 3)), "[3, 3, 3]"),
     "conv2d: input dims": (lambda t, F: F.conv2d(t.ones(8, 8), t.ones(4, 3, 3, 3)), "(8, 8)"),
     "conv2d: stride": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), stride=0), "stride"),
     "conv2d: strides": (lambda t, F: F.conv2d(t.ones(1, 3, 8, 8), t.ones(4, 3, 3, 3), stride=(1, 2, 3)), "[1, 2, 3]"),
