@@ -167,7 +167,7 @@ def _kind(value):
     """The properties of an operand that the result's dtype depends on."""
     if isinstance(value, Shaped):
         return value.dtype, not value.shape
-    return type(value)
+    return value if type(value) is bool else type(value)  # an option may choose the dtype
 
 
 def _one(value):
