@@ -3,6 +3,7 @@
 from typing import Any
 
 from rushlight.device_array import to_host
+from rushlight.remote import is_remote
 
 __all__ = ["Bounded", "Constraint", "Dependent", "DependentProperty", "is_dependent"]
 
@@ -24,7 +25,10 @@ class Constraint:
 
     def _holds(self, value):
         """Whether all events of ``value`` are in the set."""
-        return bool(to_host(self.check(value)._array).all())
+        found = self.check(value)
+        if is_remote(found):  # a single bool is copied
+            found = found.all()
+        return bool(to_host(found._array).all())
 
     def __repr__(self):
         return f"{type(self).__name__.lstrip('_')}()"
