@@ -269,7 +269,9 @@ def test_errors_say_what_disagrees():
     nn = rushlight.nn
     with pytest.raises(ValueError, match=r"Conv2d: in_channels=6 is not divisible by groups=4"):
         nn.Conv2d(6, 4, 3, groups=4)
-    with pytest.raises(ValueError, match=r"GroupNorm: num_channels \(6\) must be divisible by num_groups \(4\)"):
+    with pytest.raises(
+        ValueError, match=r"GroupNorm: num_channels \(6\) must be divisible by num_groups \(4\)"
+    ):
         nn.GroupNorm(4, 6)
     with pytest.raises(ValueError, match=r"BatchNorm2d: expected 4D input, got shape \(2, 3\)"):
         nn.BatchNorm2d(3)(rushlight.ones(2, 3))
