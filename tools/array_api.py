@@ -24,7 +24,7 @@ MODULE = "exec('import rushlight.as_torch, array_api_compat.torch; xp = array_ap
 #: Tests of signatures. PyTorch is spared them, because those of functions in C cannot be read.
 #: Our functions take the names that the tests miss (``axis``, ``keepdims``) all the same.
 UNREADABLE = [
-    *[f"func_signature[{name}]" for name in ("argmax", "argmin")],
+    *[f"func_signature[{name}]" for name in ("argmax", "argmin", "stack")],
     *[f"extension_func_signature[fft.{name}]" for name in ("fft", "ifft", "rfft", "irfft")],
     *[f"extension_func_signature[fft.{name}]" for name in ("hfft", "ihfft")],
     "extension_func_signature[linalg.matrix_norm]",
