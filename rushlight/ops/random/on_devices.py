@@ -46,10 +46,13 @@ from rushlight.remote import at
 from rushlight.strides import dense_strides
 from rushlight.tensor import from_array
 
-__all__ = ["Recipe", "four_words", "made", "philox_number", "recipe", "unit32"]
+__all__ = ["PRIVATE", "Recipe", "four_words", "made", "philox_number", "recipe", "unit32"]
 
 _U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
-_PRIVATE: dict = {"public": False, "method": False, "inplace": False, "least": None}
+#: What the parts of a draw are: neither public nor taken by kernels for halves.
+PRIVATE: dict = {
+    "public": False, "method": False, "inplace": False, "least": None, "halves": False,
+}  # fmt: skip
 
 
 # Words, as operations on each element -------------------------------------------------------
@@ -121,7 +124,7 @@ def unit64(low, high):
     return bits.astype(F64) * 2.0**-53 + 2.0**-54
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_unit(xp, place, seed, step, threads, *, way, dtype):
     """Uniform numbers in (0, 1], float32 or float64."""
     if dtype == F64:
@@ -129,7 +132,7 @@ def philox_unit(xp, place, seed, step, threads, *, way, dtype):
     return unit32(_single(xp, place, seed, step, threads, way))
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_normal(xp, place, seed, step, threads, *, way, dtype):
     """Normal numbers, float32 or float64."""
     (w0, w1, w2, w3), number = _words(place, seed, step, threads, way)
@@ -145,7 +148,7 @@ def philox_normal(xp, place, seed, step, threads, *, way, dtype):
     return size * xp.where((number & 1) == 0, xp.sin(angle), xp.cos(angle))
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_integer(xp, place, seed, step, threads, low, size=None, *, way, long):
     """``low`` + a word mod ``size``; with ``long`` a 64-bit word. Without ``size`` the word."""
     if long:
@@ -158,7 +161,7 @@ def philox_integer(xp, place, seed, step, threads, low, size=None, *, way, long)
     return (word % _cast(size, word.dtype)).astype(I64) + low
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_between(xp, unit, width, low):
     """``unit`` · ``width`` + ``low``, rounded once. All widths are one number, and all lows."""
     if hasattr(xp, "fma"):
@@ -167,7 +170,7 @@ def philox_between(xp, unit, width, low):
     return (fma64 if unit.dtype == F64 else fma32)(unit, width, low)
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_number(xp, bits, *, dtype):
     """The floating-point number that the position carries as ``bits``."""
     bits = bits if dtype == F64 else bits.astype(_U32)

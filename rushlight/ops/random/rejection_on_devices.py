@@ -15,18 +15,17 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange
 from rushlight.ops.random.discrete import poisson_
 from rushlight.ops.random.distributions import dirichlet_, gamma_
-from rushlight.ops.random.on_devices import four_words, unit32, unit64
+from rushlight.ops.random.on_devices import PRIVATE, four_words, unit32, unit64
 from rushlight.ops.random.sampling import drawn_
 from rushlight.random import PhiloxGenerator
 
 __all__ = ["philox_gamma", "philox_poisson"]
 
-_PRIVATE: dict = {"public": False, "method": False, "inplace": False, "least": None}
 _U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 _HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_bits(xp, x):
     """The bits of float32 or float64 numbers, as whole numbers."""
     kind = np.dtype(f"i{x.dtype.itemsize}")
@@ -53,7 +52,7 @@ def _one(condition):
 # Poisson ----------------------------------------------------------------------------------
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_poisson(xp, thread, bits, seed, step):
     """Poisson numbers, float64, for means that come as the bits of float64 numbers."""
     mean, start = _from_bits(bits, F64), step.astype(_U64) << 2
@@ -128,7 +127,7 @@ def _by_normals(xp, mean, thread, step, seed):
 # Gamma ------------------------------------------------------------------------------------
 
 
-@elementwise(**_PRIVATE)
+@elementwise(**PRIVATE)
 def philox_gamma(xp, thread, bits, seed, step, *, dtype):
     """Gamma numbers of rate 1, for shape parameters that come as bits of numbers of ``dtype``."""
     alpha, start = _from_bits(bits, dtype), step.astype(_U64) << 2
