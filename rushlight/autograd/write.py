@@ -90,12 +90,13 @@ def _check_view(x, view, name):
 
 
 def _is_expanded(array):
-    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+    steps = zip(array.strides, array.shape, strict=True)
+    return array.size > 0 and any(s == 0 and n > 1 for s, n in steps)
 
 
 def warn_of_expanded(array, name):
     """Warn as PyTorch does if ``name``, which allows it, writes to an expanded array."""
-    if 0 in array.strides and array.size and _is_expanded(array):
+    if 0 in array.strides and _is_expanded(array):
         warn(
             f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
             "performing this operation. This also applies to advanced indexing e.g. "
