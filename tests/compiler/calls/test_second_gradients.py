@@ -313,7 +313,6 @@ def test_random_functions_that_detach(first):
 ONCE = ("lobpcg", "selu-3", "as_strided_copy-2")
 
 
-@pytest.mark.filterwarnings("ignore:torch.compile. running eagerly. a result is x.i.")
 @by_operation(lambda s: s.trace and s.grad and s.second and not s.name.startswith(ONCE))
 def test_operations(samples):
     every(samples, _second_gradients)
