@@ -24,11 +24,12 @@ def test_windows_that_lie_in_the_padding_alone(way):
     assert again.tolist() == [[[0.0]] * 2] * 2
 
 
-@pytest.mark.skipif("large" in CHECKS, reason="kernels take either zero")
 def test_the_first_of_equal_zeros_is_the_maximum_beside_nan_and_infinity():
     for last in (3.0, torch.inf, torch.nan):
         for zeros in ((0.0, -0.0), (-0.0, 0.0)):
             x = torch.tensor([[torch.inf, 1.0, *zeros, -1.0, 2.0, last]])
             found = torch.nn.functional.adaptive_max_pool1d(x, 3)
-            assert str(found[0, 1].item()) == str(zeros[0])
+            assert found[0, 1] == 0
+            if "large" not in CHECKS:  # there kernels compute it, which take either zero
+                assert str(found[0, 1].item()) == str(zeros[0])
             assert str(found[0, 2].item()) == str(last)
