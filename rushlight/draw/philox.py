@@ -43,12 +43,12 @@ from rushlight.draw.continuous import (
 from rushlight.draw.integers import I64, LOWEST, _modulo, _range, whole_size
 from rushlight.draw.permutation import permutation
 from rushlight.draw.rounding import fma32, fma64
-from rushlight.draw.words import F64, LARGEST, refuse, to_dtype
+from rushlight.draw.words import F32, F64, LARGEST, refuse, to_dtype
 
 __all__ = [
     "bernoulli", "box_muller32", "box_muller64", "cauchy", "dropout_noise", "exponential",
     "four_by_four", "full_range", "geometric", "integers", "log_normal", "normal", "one_by_one",
-    "permutation", "position", "uniform", "unit32", "words", "words_of",
+    "permutation", "position", "uniform", "unit32", "unit64", "words", "words_of",
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
@@ -56,6 +56,7 @@ HIGHEST_GRID = 65535  # the most blocks of a grid in y
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _F32 = np.float32
+_U64 = np.dtype(np.uint64)
 
 
 def words(seed, counter, threads):
@@ -107,20 +108,20 @@ def _pairs(generator, count):
 
 
 def unit32(w):
-    """float32 in (0, 1]."""
-    return w.astype(_F32) * _F32(2.0**-32) + _F32(2.0**-33)
+    """float32 in (0, 1]. This and ``unit64`` are parts of devices' kernels, too."""
+    return w.astype(F32) * 2.0**-32 + 2.0**-33
 
 
-def _unit64(low, high):
+def unit64(low, high):
     """float64 in (0, 1]."""
-    z = low.astype(np.uint64) ^ (high.astype(np.uint64) << np.uint64(21))
-    return z.astype(np.float64) * 2.0**-53 + 2.0**-54
+    z = low.astype(_U64) ^ (high.astype(_U64) << 21)
+    return z.astype(F64) * 2.0**-53 + 2.0**-54
 
 
 def _units(generator, count, dtype):
     """Uniform numbers in (0, 1]: float64 for float64, else float32."""
     if dtype == F64:
-        return _unit64(*_pairs(generator, count)).reshape(-1)[:count]
+        return unit64(*_pairs(generator, count)).reshape(-1)[:count]
     return unit32(_single(generator, count))
 
 
@@ -177,7 +178,7 @@ def box_muller64(w0, w1, w2, w3):
     """Two normal float64 numbers of each four words."""
     z = w2.astype(np.uint64) ^ (w3.astype(np.uint64) << np.uint64(21))
     angle = np.pi * (z.astype(np.float64) * 2.0**-52 + 2.0**-53)
-    size = np.sqrt(-2.0 * np.log(_unit64(w0, w1)))
+    size = np.sqrt(-2.0 * np.log(unit64(w0, w1)))
     return size * np.sin(angle), size * np.cos(angle)
 
 

@@ -32,7 +32,7 @@ from rushlight.draw.continuous import (
 )
 from rushlight.draw.integers import I64, LOWEST, _range, whole_size
 from rushlight.draw.permutation import check_permutation
-from rushlight.draw.philox import BLOCK, HIGHEST_GRID
+from rushlight.draw.philox import BLOCK, HIGHEST_GRID, unit32, unit64
 from rushlight.draw.rounding import fma32, fma64
 from rushlight.draw.words import F32, F64, LARGEST
 from rushlight.dtype import OF, float32
@@ -46,7 +46,7 @@ from rushlight.remote import at
 from rushlight.strides import dense_strides
 from rushlight.tensor import from_array
 
-__all__ = ["PRIVATE", "Recipe", "four_words", "made", "philox_number", "recipe", "unit32"]
+__all__ = ["PRIVATE", "Recipe", "four_words", "made", "philox_number", "recipe"]
 
 _U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 #: What the parts of a draw are: neither public nor taken by kernels for halves.
@@ -113,15 +113,6 @@ def _pair(xp, place, seed, step, threads, way):
     """The two words of an element that takes as many."""
     (w0, w1, w2, w3), number = _words(place, seed, step, threads, way)
     return xp.where(number == 0, w0, w2), xp.where(number == 0, w1, w3)
-
-
-def unit32(word):
-    return word.astype(F32) * 2.0**-32 + 2.0**-33
-
-
-def unit64(low, high):
-    bits = low.astype(_U64) ^ (high.astype(_U64) << 21)
-    return bits.astype(F64) * 2.0**-53 + 2.0**-54
 
 
 @elementwise(**PRIVATE)

@@ -8,6 +8,7 @@ import numpy as np
 
 from rushlight.device_array import driver_of
 from rushlight.draw.gamma import TINY
+from rushlight.draw.philox import unit32, unit64
 from rushlight.draw.words import F32, F64
 from rushlight.dtype import float32, float64, int64
 from rushlight.ops.core.kinds import elementwise
@@ -15,7 +16,7 @@ from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.create.range import arange
 from rushlight.ops.random.discrete import poisson_
 from rushlight.ops.random.distributions import dirichlet_, gamma_
-from rushlight.ops.random.on_devices import PRIVATE, four_words, unit32, unit64
+from rushlight.ops.random.on_devices import PRIVATE, four_words
 from rushlight.ops.random.sampling import drawn_
 from rushlight.random import PhiloxGenerator
 
