@@ -4,8 +4,9 @@ The array of such a tensor is a ``RemoteArray``. Operations on it are done by
 ``ops/core/remote_calls.py`` instead of NumPy.
 
 While such an array exists, or while new tensors are made on another device than the CPU,
-``mode.intercept`` counts it. So all operations take the full path, where ``dispatch.apply`` looks
-at the operands' devices.
+``mode.intercept`` counts it. So Python's operations take the full path, where ``dispatch.apply``
+looks at the operands' devices. Replays (``compiler/replay``) look at the operands anyway, so calls
+on the CPU that repeat take no longer.
 """
 
 import weakref

@@ -23,6 +23,9 @@ __all__ = [
 
 grad_off = 0
 intercept = 0
+#: The part of ``intercept`` that counts no memory. Machine code that replays calls reads it: it
+#: looks at the operands itself, and leaves those in other memory than the CPU's to Python.
+besides_memory = 0
 _shared = 0  # the part of ``intercept`` that belongs to no single thread, but for ``_memories``
 #: The part of ``intercept`` that counts memory that is not on the CPU, and threads that make new
 #: tensors there. These override no functions. A count that is too low only costs time.
@@ -70,11 +73,12 @@ _lock = locks.new_lock(awaited=True)
 
 def add_intercept(n):
     """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path."""
-    global intercept, _shared
+    global besides_memory, intercept, _shared
     down, up = min(n, 0), max(n, 0)  # no calls below: a finalizer might run in them, and count
     with _lock:
         _shared += down  # see ``_count`` for the order
         intercept += n
+        besides_memory += n
         _shared += up
 
 
@@ -144,7 +148,7 @@ def _count(change, places=0):
     what ``intercept`` counts. Otherwise ``intercept`` could later fall below the true number, and
     a trace would miss operations. Likewise ``metas`` must never exceed the true number.
     """
-    global intercept, metas
+    global besides_memory, intercept, metas
     with _lock:
         if places < 0:
             metas += places
@@ -152,6 +156,7 @@ def _count(change, places=0):
         if change < 0:
             state.reasons += change
         intercept += change
+        besides_memory += change
         if change > 0:
             state.reasons += change
         if places > 0:
@@ -229,9 +234,10 @@ def set_gradient_modes(grad, asked, inference):
 
 def _forget_other_threads():
     """In a forked child, count only this thread, because the other threads do not exist there."""
-    global grad_off, intercept, metas
+    global besides_memory, grad_off, intercept, metas
     grad_off = int(not state.grad or state.inference)
-    intercept = _shared + _memories + state.reasons
+    besides_memory = _shared + state.reasons
+    intercept = besides_memory + _memories
     metas = _memories + state.places
 
 

@@ -126,6 +126,8 @@ class _Watched:
                     traceback.clear_frames(error.__traceback__)  # they hold the operands
                 finally:
                     mode.give_back(before)
+        if mode.metas and any(type(x) is not ndarray for x in _arrays((*args, *named.values()))):
+            self.record[records.MISSES // 8] = 0  # a call elsewhere tells nothing about others
         missed, hits = self.record[records.MISSES // 8], self.record[records.HITS // 8]
         hopeless = self.refused >= _MOST_REFUSED and not self.count
         if (hopeless or missed > _MANY + 4 * hits) and not EAGER:
@@ -238,9 +240,13 @@ def _tensors(values):
             yield from _tensors(x)
 
 
+def _arrays(values):
+    return [getattr(x, "_array", x) for x in _tensors(values)]
+
+
 def _count(values):
     """The number of elements of the tensors and arrays among ``values``."""
-    return sum(getattr(x, "_array", x).size for x in _tensors((values,)))
+    return sum(a.size for a in _arrays((values,)))
 
 
 def _varied(x, rng, change):

@@ -12,13 +12,13 @@ from rushlight.compiler.replay.comparing import matches
 from rushlight.compiler.replay.making import replay
 from rushlight.compiler.replay.objects import A_DATA, A_DIMS, A_SHAPE, ARRAY, TYPE
 from rushlight.compiler.replay.records import (
+    BESIDES_MEMORY,
     FALSE,
     GRAD,
     GRAD_OFF,
     HITS,
     IN_INFERENCE,
     INFERENCE,
-    INTERCEPT,
     LIST_COUNT,
     LISTS_OF_ENTRIES,
     MISSES,
@@ -45,7 +45,7 @@ __all__ = ["enter"]
 
 def enter(known, args, count, names):
     """A builtin function of Python: its record, the arguments, their number, names of the last."""
-    if PyDict_GetItem(MODE, INTERCEPT) == ZERO:
+    if PyDict_GetItem(MODE, BESIDES_MEMORY) == ZERO and not is_elsewhere(args, count):
         grad_mode = grad_mode_now()
         record = load(known + A_DATA)
         entry = load(record + LISTS_OF_ENTRIES + 8 * list_for(args, count))
@@ -57,6 +57,17 @@ def enter(known, args, count, names):
         if tell(known, args, count, names) == 0:
             return 0  # an interrupt
     return referenced(NONE)
+
+
+def is_elsewhere(args, count):
+    """Whether the first argument is a tensor whose elements are not NumPy's."""
+    if count == 0:
+        return 0
+    x = load(args)
+    if load(x + TYPE) != TENSOR:
+        return 0
+    a = load(x + ARRAY)
+    return a != 0 and load(a + TYPE) != NDARRAY
 
 
 def list_for(args, count):

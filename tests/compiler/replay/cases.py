@@ -37,6 +37,14 @@ def joined_loops_of_few_elements(monkeypatch):
     monkeypatch.setattr(fusing, "LEAST_ROW", 1)
 
 
+@pytest.fixture(autouse=PART % 3 == 0)
+def a_tensor_elsewhere():
+    """In a third of the runs, a tensor lives whose memory is not the CPU's."""
+    alive = torch.empty(1, device="meta")
+    yield
+    del alive
+
+
 FACTS = replays.facts
 CHANGES = [
     lambda a: a * 0.97, lambda a: -a, lambda a: a * 0, np.ones_like, lambda a: np.full_like(a, np.nan),
@@ -53,6 +61,21 @@ def test_this_process_replays_and_compares(hits):
     x = torch.ones(3)
     repeated(lambda: x + x)
     assert os.environ["RUSHLIGHT_REPLAY"] == "1" and hits
+
+
+@pytest.mark.parametrize("first", [lambda x: x, torch.nn.Parameter, lambda x: [x, x]])
+def test_calls_elsewhere_leave_those_of_the_cpu_their_replays(hits, monkeypatch, first):
+    """Calls on other devices have no entries. They do not count as misses of the function."""
+    monkeypatch.setattr(calls, "EAGER", False)  # functions with many misses are left
+    monkeypatch.setattr(calls, "_MANY", 10)
+    x, far = torch.ones(3), torch.empty(3, device="meta")
+    f = torch.cat if isinstance(first(x), list) else torch.neg
+    repeated(lambda: f(first(x)))
+    assert (before := len(hits))
+    for _ in range(3000):
+        assert f(first(far)).is_meta
+    repeated(lambda: f(first(x)))
+    assert len(hits) > before
 
 
 @pytest.mark.parametrize("key", list(SAMPLES)[PART::PARTS])
