@@ -26,11 +26,11 @@ intercept = 0
 #: The part of ``intercept`` that counts no memory. Machine code that replays calls reads it: it
 #: looks at the operands itself, and leaves those in other memory than the CPU's to Python.
 besides_memory = 0
-_shared = 0  # the part of ``intercept`` that belongs to no single thread, but for ``_memories``
-#: The part of ``intercept`` that counts memory that is not on the CPU, and threads that make new
-#: tensors there. These override no functions. A count that is too low only costs time.
+_shared = 0  # the part of ``intercept`` that belongs to no single thread, but for memory
+#: The part of ``intercept`` that counts memory that is not on the CPU, as one reason, and threads
+#: that make new tensors there. These override no functions. Too low a count only costs time.
 metas = 0
-_memories = 0  # the part of ``metas`` that belongs to no single thread
+_memories = 0  # the memories that are not on the CPU
 #: Whether inference mode was ever entered. If so, operations check for inference tensors, because
 #: these must not be saved for a gradient.
 inferred = False
@@ -83,21 +83,25 @@ def add_intercept(n):
 
 
 def count_meta():
-    """Count a memory that is not on the CPU, which is a reason for all threads."""
+    """Count a memory that is not on the CPU. All of them are one reason for all threads."""
     global intercept, metas, _memories
     with _lock:
-        intercept += 1
+        if not _memories:
+            intercept += 1
         _memories += 1
-        metas += 1
+        if _memories == 1:
+            metas += 1
 
 
 def forget_meta():
-    """Count such a memory no more. No thread may see fewer reasons than memories."""
+    """Count such a memory no more. No thread may see memories and no reason."""
     global intercept, metas, _memories
     with _lock:
-        metas -= 1
+        if _memories == 1:
+            metas -= 1
         _memories -= 1
-        intercept -= 1
+        if not _memories:
+            intercept -= 1
 
 
 def exchange(name, value):
@@ -237,8 +241,8 @@ def _forget_other_threads():
     global besides_memory, grad_off, intercept, metas
     grad_off = int(not state.grad or state.inference)
     besides_memory = _shared + state.reasons
-    intercept = besides_memory + _memories
-    metas = _memories + state.places
+    intercept = besides_memory + bool(_memories)
+    metas = bool(_memories) + state.places
 
 
 locks.around_fork(in_child=_forget_other_threads)

@@ -14,7 +14,7 @@ from typing import Any
 from rushlight import locks
 from rushlight.backend.queues import Current, Queue
 from rushlight.backend.recording import Recording
-from rushlight.backend.tallies import Tallies, counted
+from rushlight.backend.tallies import Tallies
 from rushlight.errors import AcceleratorError, OutOfMemoryError
 
 __all__ = ["Code", "Device", "DeviceError"]
@@ -271,7 +271,7 @@ class Device:
         Raises:
             OutOfMemoryError: the device has not so much memory.
         """
-        size, n = _sizes(nbytes)
+        size = _size(nbytes)
         pool = self.local.queue.pool
         recording = self.recorded() if self.recording is not None and not constant else None
         if recording is not None:
@@ -286,7 +286,7 @@ class Device:
             self.tallies.reserve(size)
             self.tallies.events["num_device_alloc"] += 1
         if nbytes:
-            self.tallies.take(n, nbytes)
+            self.tallies.take(nbytes)
         return buffer, size, pool
 
     @property
@@ -326,7 +326,7 @@ class Device:
             used: Other queues whose commands so far may still use it.
         """
         if nbytes:
-            self.tallies.give(_sizes(nbytes)[1], nbytes)
+            self.tallies.give(nbytes)
         if not used:
             pool.put(buffer, size)
             return
@@ -439,10 +439,7 @@ class _Sequence:
 
 
 @lru_cache(1 << 12)
-def _sizes(nbytes):
-    """The size of the buffer that serves ``nbytes`` bytes, and the bytes that count for it.
-
-    There are few sizes, so that buffers fit again.
-    """
+def _size(nbytes):
+    """The size of the buffer that serves ``nbytes`` bytes; few sizes, so that buffers fit again."""
     step = max(_STEP, (1 << max(nbytes - 1, 1).bit_length()) >> 3)
-    return max(_STEP, -(-nbytes // step) * step), counted(nbytes)
+    return max(_STEP, -(-nbytes // step) * step)

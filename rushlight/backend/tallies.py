@@ -1,6 +1,12 @@
 """Counts of a device's memory, with the names that PyTorch's allocator has for them."""
 
+import numpy as np
+
+from rushlight import locks
+
 __all__ = ["Tallies", "counted"]
+
+_MOST_NOTES = 1 << 12
 
 _LARGE = 1 << 20  # bytes from which PyTorch takes memory from its large pool
 _HUGE, _STEP = 10 << 20, 2 << 20  # bytes from which PyTorch asks the driver for multiples of _STEP
@@ -16,19 +22,14 @@ _NONE = "inactive_split", "inactive_split_bytes"
 
 
 def counted(nbytes):
-    """The bytes that PyTorch's allocator counts for a tensor of ``nbytes`` bytes."""
+    """The bytes that PyTorch's allocator counts for a tensor of ``nbytes`` bytes, or of several."""
     size = -(-nbytes // 512) * 512
-    if size < _HUGE:
-        return size
     whole = -(-size // _STEP) * _STEP
-    return whole if whole - size <= _LARGE else size
+    return np.where((size < _HUGE) | (whole - size > _LARGE), size, whole)
 
 
 class _Pool:
     """The counts of a pool: those of now, the highest ones so far, and what was given back.
-
-    Each result on a device is counted twice, when it is made and when it is dropped. So a count
-    that rises changes one number only: its peak is noted when it falls, and when somebody asks.
 
     Attributes:
         blocks, bytes, asked: Blocks that tensors use, the bytes of these, and the bytes that the
@@ -37,33 +38,25 @@ class _Pool:
     """
 
     __slots__ = (*_COUNTS, *[f"{kind}_{name}" for kind in ("peak", "freed") for name in _COUNTS])
-    blocks: int
-    bytes: int
-    asked: int
-    segments: int
-    reserved: int
-    peak_blocks: int
-    peak_bytes: int
-    peak_asked: int
-    freed_blocks: int
-    freed_bytes: int
-    freed_asked: int
-    freed_segments: int
-    freed_reserved: int
 
     def __init__(self):
         for name in self.__slots__:
             setattr(self, name, 0)
 
-    def note_peaks(self):
-        """Note the counts that are higher than ever."""
-        for name in _COUNTS:
-            peak = f"peak_{name}"
-            setattr(self, peak, max(getattr(self, peak), getattr(self, name)))
+    def add(self, name, changes):
+        """Change a count by each of ``changes``, an array, in order."""
+        if changes.size:
+            now, peak, freed = getattr(self, name), f"peak_{name}", f"freed_{name}"
+            setattr(self, peak, max(getattr(self, peak), now + int(changes.cumsum().max())))
+            setattr(self, name, now + int(changes.sum()))
+            setattr(self, freed, getattr(self, freed) - int(changes[changes < 0].sum()))
 
 
 class Tallies:
     """Numbers and bytes of blocks, in all and by the pool that PyTorch would take them from.
+
+    Each result on a device is counted twice, when it is made and when it is dropped. So this only
+    notes the bytes. The counts are made when somebody asks, or when there are many notes.
 
     Attributes:
         events: event → how often it happened.
@@ -71,50 +64,53 @@ class Tallies:
 
     def __init__(self):
         self._pools = {name: _Pool() for name in ("all", "large_pool", "small_pool")}
-        both = self._pools["all"]
-        self._counting = (both, self._pools["small_pool"]), (both, self._pools["large_pool"])
+        self._notes: list[int] = []  # the bytes of blocks that were taken, or, negative, given back
+        self._lock, self._is_counting = locks.new_lock(awaited=True), False
+        #: Count a block for a tensor of so many bytes, more than 0.
+        self.take = self._notes.append
         self.events = dict.fromkeys(
             ("num_alloc_retries", "num_device_alloc", "num_device_free", "num_oom_rejections",
              "num_ooms", "num_sync_all_streams"), 0,
         )  # fmt: skip
 
-    def take(self, size, nbytes):
-        """Count a block for a tensor of ``nbytes`` bytes, ``size`` of them by ``counted``."""
-        for pool in self._counting[size > _LARGE]:
-            pool.blocks += 1
-            pool.bytes += size
-            pool.asked += nbytes
-
-    def give(self, size, nbytes):
+    def give(self, nbytes):
         """Count that the block of a ``take`` is used no more."""
-        for pool in self._counting[size > _LARGE]:
-            if (
-                pool.bytes > pool.peak_bytes
-                or pool.asked > pool.peak_asked
-                or pool.blocks > pool.peak_blocks
-            ):
-                pool.note_peaks()
-            pool.blocks -= 1
-            pool.bytes -= size
-            pool.asked -= nbytes
-            pool.freed_blocks += 1
-            pool.freed_bytes += size
-            pool.freed_asked += nbytes
+        self._notes.append(-nbytes)
+        if len(self._notes) > _MOST_NOTES:
+            self._count_notes()
+
+    def _count_notes(self):
+        with self._lock:
+            if self._is_counting:  # the garbage collector drops tensors meanwhile
+                return
+            self._is_counting = True
+            try:
+                taken = self._notes[:]  # other threads may add notes behind these meanwhile
+                del self._notes[: len(taken)]
+                asked = np.array(taken, np.int64)
+                sign, sizes = np.sign(asked), counted(abs(asked))
+                self._add(sizes, {"blocks": sign, "bytes": sign * sizes, "asked": asked})
+            finally:
+                self._is_counting = False
+
+    def _add(self, sizes, changes):
+        """Change the counts of all pools. ``changes``: count → its changes, for the ``sizes``."""
+        is_large = sizes > _LARGE
+        parts = ("all", slice(None)), ("large_pool", is_large), ("small_pool", ~is_large)
+        for pool, part in parts:
+            for name, by in changes.items():
+                self._pools[pool].add(name, by[part])
 
     def reserve(self, size, n=1):
-        """Count ``n`` blocks of ``size`` bytes that came from the driver; -1 that one went back."""
-        for pool in self._counting[size > _LARGE]:
-            pool.note_peaks()
-            pool.segments += n
-            pool.reserved += n * size
-            if n < 0:
-                pool.freed_segments -= n
-                pool.freed_reserved -= n * size
+        """Count a block of ``size`` bytes that came from the driver; ``n`` = -1: it went back."""
+        with self._lock:
+            number = np.array([n])
+            self._add(np.array([size]), {"segments": number, "reserved": number * size})
 
     def count(self, name, metric="current", pool="all"):
         """What PyTorch calls ``name.pool.metric``."""
+        self._count_notes()
         counts, name = self._pools[pool], _NAMES[name]
-        counts.note_peaks()
         now, freed = getattr(counts, name), getattr(counts, f"freed_{name}")
         if metric == "peak":
             return getattr(counts, f"peak_{name}")
@@ -122,12 +118,14 @@ class Tallies:
 
     def reset_peaks(self):
         """Let the peaks begin anew."""
+        self._count_notes()
         for pool in self._pools.values():
             for name in _COUNTS:
                 setattr(pool, f"peak_{name}", getattr(pool, name))
 
     def reset_accumulated(self):
         """Let the totals begin anew: what tensors use now is all that was allocated."""
+        self._count_notes()
         for pool in self._pools.values():
             for name in _COUNTS:
                 setattr(pool, f"freed_{name}", 0)

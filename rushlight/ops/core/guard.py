@@ -67,6 +67,7 @@ def guarded(call, name, strict=True, spread=0, public=None):
     """
     seen: set = set()
     makes, follows = _makes(call)
+    makes_parts = not getattr(call, "is_direct", False)  # other calls are of a single operation
     ask = _ASKED[getattr(call, "asks", True)]
     if arrange := getattr(call, "arrange", None):
         ask = _arranged(ask, arrange)
@@ -137,7 +138,9 @@ def guarded(call, name, strict=True, spread=0, public=None):
                     return found
                 if spread and len(args) > spread and fits("int", args[1]):
                     return checked(args[0], args[1:], **named)
-            if mode.intercept or (makes and (d := named.get("device")) is not None and d != "cpu"):
+            if (mode.intercept and makes_parts) or (
+                makes and (d := named.get("device")) is not None and d != "cpu"
+            ):
                 d = _place(makes, follows, args, named)
                 if d is not default_device():
                     with at(d):
