@@ -5,6 +5,7 @@ knows tensors.
 """
 
 import ctypes
+import gc
 import time
 import weakref
 from functools import lru_cache
@@ -305,6 +306,7 @@ class Device:
             return self._new_within(size)
         except OutOfMemoryError:
             self.tallies.events["num_alloc_retries"] += 1
+            gc.collect()  # a program and the optimizer that it steps refer to each other
             self.empty_cache()
         try:
             return self._new_within(size)

@@ -8,13 +8,14 @@ precision.
 
 from itertools import chain
 from operator import attrgetter, is_
+from typing import Any
 
 import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
 from rushlight.device import CPU
-from rushlight.device_array import placed, recording_of, reserved
+from rushlight.device_array import DeviceArray, placed, recording_of, reserved
 from rushlight.dtype import float64
 from rushlight.errors import DtypeError
 from rushlight.meta import MetaArray, is_meta
@@ -27,6 +28,9 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["Elementwise", "filled"]
 
 _array = attrgetter("_array")
+#: After so many steps on a device, one program takes those that follow. To record and compile it
+#: takes as long as some 40 steps by single operations.
+_FIRST_STEPS = 20
 
 
 def _refuse_capture(params):
@@ -132,6 +136,8 @@ class Elementwise(Optimizer):
         super()._prepare()
         self._plans = []
         self._known = None
+        self._program: Any = None  # takes the steps on a device
+        self._far_steps = 0
         self.__dict__.setdefault("_counters", {})
 
     def __setstate__(self, state):
@@ -176,17 +182,39 @@ class Elementwise(Optimizer):
             for group in self.param_groups:
                 if group.get("capturable") and not group.get("fused"):
                     _refuse_capture(group["params"])
-        if recorder is not None:
-            from rushlight.optim.traced import record_step
-
-            record_step(self, recorder)
-        elif self.defaults.get("differentiable"):
+        if recorder is None and self.defaults.get("differentiable"):
             with mode.enable_grad():  # also under no_grad(), as in PyTorch
                 for group in self.param_groups:
                     self._step_tensors(group, self._enrol(group["params"], self._names(group)))
+        elif recorder is None and self._is_for_program():
+            self._program.call((), {})
         else:
-            self._step_arrays()
+            self._step_now()
         return loss
+
+    def _step_now(self):
+        recorder = mode.recorder() if mode.intercept else None
+        if recorder is None:
+            self._step_arrays()
+        else:
+            from rushlight.optim.traced import record_step
+
+            record_step(self, recorder)
+
+    def _is_for_program(self):
+        """Whether one program takes the step: on a device, which starts few kernels then."""
+        if not mode.metas or mode.intercept > mode.metas:
+            return False
+        params = chain.from_iterable([group["params"] for group in self.param_groups])
+        array = next((p._array for p in params if p._grad is not None), None)
+        if type(array) is not DeviceArray or array.memory.driver.recording is not None:
+            return False
+        self._far_steps += 1
+        if self._program is None and self._far_steps > _FIRST_STEPS:
+            from rushlight.compiler.calls.compiled import Quiet
+
+            self._program = Quiet(self._step_now)
+        return self._program is not None
 
     # On arrays ---------------------------------------------------------------------------
 

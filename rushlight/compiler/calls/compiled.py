@@ -304,3 +304,10 @@ class Compiled:
         if str(reason) not in self.told:
             self.told.add(str(reason))
             warnings.warn(f"torch.compile: running eagerly: {reason}", stacklevel=stacklevel)
+
+
+class Quiet(Compiled):
+    """A function that the program did not ask to compile: nobody is told if it runs eagerly."""
+
+    def _tell(self, reason, stacklevel):
+        pass

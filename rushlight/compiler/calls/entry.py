@@ -131,6 +131,7 @@ class Entry:
         self.seconds = time.perf_counter() - begin
         self._audit.keep(self.wrapper)
         recorder.observer.forget()
+        recorder.let_go()
         del self.wrapper
 
     def _again(self, args, kwargs):

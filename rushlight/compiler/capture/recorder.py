@@ -184,6 +184,17 @@ class Recorder(TrackedMemory):
         """Whether the traced function itself assigned the present value of an option."""
         return self.observer.effects.has_assigned(group, key)
 
+    def let_go(self):
+        """Once the trace is done, keep no gradient nor other tensor that each run finds anew.
+
+        What looks up an option at each run refers to the recorder.
+        """
+        for key, found in self.captured.items():
+            if found.get is not None:
+                found.tensor = self.outer[key]._array = None
+        self.kept.clear()
+        self.grads.clear()
+
     def touch_grad(self, tensor, read=True):
         """Note an outer tensor's gradient before the trace reads or changes it."""
         if id(tensor) not in self.grads and self.is_outer(tensor):

@@ -38,13 +38,15 @@ def _arrays(tensors):
 
     Many small gradients are clipped several times faster on arrays than on tensors.
     """
-    if mode.intercept:
+    if mode.intercept > mode.metas:
         return None
     found = []
     for t in tensors:
         if type(t) is not Tensor or t.view_of is not None or len(t.cell) > 2:
             return None
         a = t._array
+        if type(a) is not np.ndarray:
+            return None
         if a.dtype not in FLOATS or a.dtype is not tensors[0]._array.dtype:
             return None
         if not (a.flags.c_contiguous and a.flags.writeable):

@@ -7,6 +7,7 @@ a trace must see the write, the method copies the kernel's result into the tenso
 
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import (
@@ -19,11 +20,36 @@ from rushlight.autograd.write import (
     watched,
     write,
 )
+from rushlight.device_array import DeviceArray
 from rushlight.errors import ShapeError
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.tensor import Tensor
 
-__all__ = ["overwrite"]
+__all__ = ["computed_there", "overwrite"]
+
+
+def computed_there(op, x, others, params):
+    """Whether one kernel has computed ``op(x, *others)`` in the memory of ``x`` on a device.
+
+    No element of the result may depend on other elements of ``x`` than its own.
+    """
+    if mode.intercept > mode.metas or type(x._array) is not DeviceArray or tracked(x, others):
+        return False
+    refresh(x)
+    arrays: list = [x._array]
+    for t in others:
+        if isinstance(t, Tensor):
+            refresh(t)
+            if type(t._array) is not DeviceArray:
+                return False
+            t = t._array
+        arrays.append(t)
+    if op.prepare is not None:
+        params = op.prepare(*arrays, **params)
+    done = late.remote_calls().compute_into(op, arrays, params, x._array)
+    if done:
+        stamp(x)
+    return done
 
 
 def overwrite(x, call, others, params, into, uniform=False, shared=""):
@@ -44,6 +70,8 @@ def overwrite(x, call, others, params, into, uniform=False, shared=""):
     # A copy of the kernel's result would put an old value over a new one in an expanded tensor.
     direct = expanded and mode.recorder() is None and not tracked(x, others)
     if not direct and watched(x, others):
+        if uniform and computed_there(op, x, others, params):
+            return x
         return write(x, call(x, *others, **params), name, uniform)
     refresh(x)
     arrays = []
