@@ -1,5 +1,6 @@
 """The SPIR-V of many kernels that one process makes: no two things have the same id."""
 
+import shutil
 import struct
 
 import pytest
@@ -12,6 +13,7 @@ from rushlight.compiler.codegen.scope import I64
 from rushlight.compiler.device import labels
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.spirv import Spirv
+from tests import processes
 
 #: Instructions whose first word is their result, and those whose second word is.
 _FIRST = {11, *range(19, 39), 248}
@@ -60,6 +62,23 @@ def test_two_blocks_of_one_label_are_refused():
     assert labels.relabelled(code(*label(3), 2 << 16 | 249, 3)) == struct.pack(
         "<9I", 0x07230203, 0x10000, 0, 14, 0, 2 << 16 | 248, 13, 2 << 16 | 249, 13
     )
+
+
+@pytest.mark.skipif(not shutil.which("spirv-val"), reason="no spirv-tools")
+def test_the_code_is_valid_for_the_oldest_drivers(tmp_path):
+    """Names of ids that are none are invalid, and so is a version above the driver's."""
+    for k in range(4):  # labels are moved from the second module on
+        (tmp_path / "code").write_bytes(Spirv.code(_kernel(1 + k), ""))
+        command = ["spirv-val", "--target-env", "opencl1.2", str(tmp_path / "code")]
+        done = processes.run(command, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stdout + done.stderr
+
+
+def test_names_are_left_out():
+    header = 0x07230203, 0x10000, 0, 10, 0
+    name = 3 << 16 | 5, 3, 0
+    code = struct.pack("<8I", *header, *name)
+    assert labels.relabelled(code) == struct.pack("<5I", *header[:3], 11, 0)
 
 
 def test_a_function_that_a_kernel_calls_often_has_code():

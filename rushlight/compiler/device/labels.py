@@ -4,7 +4,8 @@ LLVM keeps the label of each block in a table of the whole process, by the addre
 and the number of the block, and never clears it (``BBNumToRegMap`` in LLVM 22's
 ``SPIRVModuleAnalysis.h``). A function that lies where an earlier one lay gets the labels of that
 one. These may be the ids of other things in the module, which ends the process inside of some
-drivers, or of other blocks of the function.
+drivers, or of other blocks of the function. So the names that LLVM gives to ids are ambiguous, too;
+they are left out.
 """
 
 import struct
@@ -14,7 +15,7 @@ from rushlight.compiler.device.language import NoCode
 __all__ = ["Ambiguous", "relabelled"]
 
 _HEADER = 5  # words before the first instruction; word 3 is one more than the largest id
-_LABEL, _SWITCH = 248, 251
+_NAME, _LABEL, _SWITCH = 5, 248, 251
 #: Where instructions have labels: OpLabel, OpBranch, OpBranchConditional, OpLoopMerge,
 #: OpSelectionMerge and OpPhi.
 _PLACES = {
@@ -28,7 +29,7 @@ class Ambiguous(Exception):
 
 
 def relabelled(code):
-    """SPIR-V whose labels are the ids of nothing else.
+    """SPIR-V whose labels are the ids of nothing else, without names.
 
     Raises:
         Ambiguous: two blocks have the same label.
@@ -36,6 +37,7 @@ def relabelled(code):
     """
     words = list(struct.unpack(f"<{len(code) // 4}I", code))
     bound, seen, at = words[3], set(), _HEADER
+    found = words[:_HEADER]
     while at < len(words):
         size, kind = words[at] >> 16, words[at] & 0xFFFF
         instruction = words[at : at + size]
@@ -48,7 +50,8 @@ def relabelled(code):
             instruction[place] = [bound + label for label in instruction[place]]
             if kind == _LABEL:
                 seen.add(instruction[1] - bound)
-            words[at : at + size] = instruction
+        if kind != _NAME:
+            found += instruction
         at += size
-    words[3] = bound + max(seen, default=0) + 1
-    return struct.pack(f"<{len(words)}I", *words)
+    found[3] = bound + max(seen, default=0) + 1
+    return struct.pack(f"<{len(found)}I", *found)

@@ -23,8 +23,8 @@ _PASSES = ("sroa", "simplify_cfg", "new_gvn", "dead_code_elimination", "simplify
 class Spirv(DeviceModule):
     """A module whose code is SPIR-V."""
 
-    language, convention = "spirv 5", "spir_kernel"
-    target = "spirv64-unknown-unknown"
+    language, convention = "spirv 6", "spir_kernel"
+    target = "spirv64v1.0-unknown-unknown"  # the version that every driver takes
     wide = False
 
     def _group(self, b):
