@@ -8,6 +8,7 @@ their list.
 from functools import wraps
 
 from rushlight.autograd import mode
+from rushlight.autograd.write import check_write
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.outputs import in_place
@@ -46,6 +47,13 @@ def _checked(tensors):
     return tensors
 
 
+def _writable(tensors, name):
+    """``tensors`` after checks of them all, so that an error leaves none of them written."""
+    for t in _checked(tensors):
+        check_write(t, name)
+    return tensors
+
+
 def _spread(other, n):
     """Return ``n`` operands: those of a list, or one number or tensor for all."""
     if not isinstance(other, (tuple, list)):
@@ -70,7 +78,7 @@ def _publish(name, run):
         return tuple(run(lambda n: FUNCTIONS[n], *args, **named))
 
     def each_(self, *args, **named):
-        run(_in_place, self, *args, **named)
+        run(_in_place, _writable(self, name + "_"), *args, **named)
         return self
 
     for call, title, source in (
@@ -137,7 +145,7 @@ def _foreach_clone(self, *, memory_format=None):
 @_asking
 def _foreach_copy_(self, src, non_blocking=False):
     """Write each tensor of ``src`` into the tensor at its place."""
-    for x, y in zip(_checked(self), _spread(src, len(self)), strict=True):
+    for x, y in zip(_writable(self, "copy_"), _spread(src, len(self)), strict=True):
         x.copy_(y)
     return self
 
@@ -145,7 +153,7 @@ def _foreach_copy_(self, src, non_blocking=False):
 @_asking
 def _foreach_zero_(self):
     """Set all elements of all tensors to 0."""
-    for x in _checked(self):
+    for x in _writable(self, "zero_"):
         x.zero_()
     return self
 

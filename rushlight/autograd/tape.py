@@ -268,8 +268,9 @@ class Node:
 
 
 _metadata: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-#: id of a tensor whose dims were changed in place while it had views → for each change
-#: (clock, (size, stride and storage offset before the change)).
+#: id of a tensor whose dims or memory were changed in place while it had views → for each change
+#: (clock, (size, stride and storage offset before the change)). If the tensor got other memory,
+#: the second entry is a tensor with the memory and the history of before.
 turns: dict = {}
 #: node → the call stack when the node was recorded, as text; filled under detect_anomaly.
 recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -553,10 +554,11 @@ def derive(x):
     """Derive the history of a view from that of its root."""
     view = x.view_of
     root = view.root
-    for clock, geometry in turns.get(id(root), ()):
-        if view.seen < clock:  # the path starts at the root's dims from before the change
-            view.path = (*root.as_strided(*geometry).view_of.path, *view.path)
-            break
+    if changes := [change for clock, change in turns.get(id(root), ()) if view.seen < clock]:
+        # The path starts at the root's dims, and in its memory, from before the change.
+        root = view.root = next((c for c in changes if isinstance(c, Tensor)), root)
+        if not isinstance(changes[0], Tensor):
+            view.path = (*root.as_strided(*changes[0]).view_of.path, *view.path)
     if any(op.of_storage for op, _, _ in view.path[1:]) and root._array.dtype == x._array.dtype:
         _lead_straight(x, view)
     if root.node is not None or x.node is not None or view.lazy:

@@ -72,14 +72,21 @@ def _strides_in(form, shape):
 
 
 def _look_at(x, array, cell=None):
-    """Make ``array`` the memory of the tensor ``x``, in place."""
+    """Make ``array`` the memory of the tensor ``x``, in place.
+
+    The views of ``x`` keep their memory. If ``array`` lies in the same storage, their history goes
+    on to be that of ``x``; else it is that of ``x`` until now.
+    """
     _refuse_outer(x)
+    moves = is_remote(x) or owner(array) is not owner(x._array)
+    if x.view_of is None:
+        _note_turn(x, moves)
     x._array, x.turned = array, True
     x.view_of = None
     if type(x.node) is Leaf:  # the gradient will have the new shape
         x.node.fit(array)
     stamp(x)
-    if cell is not None:  # from now on ``x`` shares the clock; nothing wrote to that memory
+    if cell is not None and moves:  # from now on ``x`` shares its clock; nothing wrote there
         x.cell = cell
     return x
 
@@ -463,16 +470,21 @@ def map_(self, tensor, callable):
 # In-place views ---------------------------------------------------------------------------
 
 
-def _note_turn(root):
+def _note_turn(root, moves=False):
     """Record the present dims of ``root``, which is about to change them in place.
 
-    Views made before the change need the old dims when they are computed again.
+    Views made before the change need the old dims when they are computed again. If ``root`` moves to
+    other memory, they need a tensor that stays where ``root`` was.
     """
     if sys.getrefcount(root.cell) <= 2:  # no view shares the cell, so there is none
         return
     if id(root) not in turns:
         weakref.finalize(root, turns.pop, id(root), None).atexit = False
-    turns.setdefault(id(root), []).append((tick(), geometry(root)))
+    before = geometry(root)
+    if moves:
+        before = from_array(root._array)
+        before.node, before.cell = root.node, root.cell
+    turns.setdefault(id(root), []).append((tick(), before))
 
 
 def _in_place_view(name, call):
