@@ -10,7 +10,7 @@ so they are not checked here. Which function has which rule is the observable be
 PyTorch, recorded in ``tests/golden/overlaps.json.gz``.
 """
 
-from numpy import ndarray
+from numpy import broadcast_shapes, ndarray
 
 from rushlight import late
 from rushlight.autograd import mode
@@ -73,8 +73,25 @@ def rule_of_out(name, elementwise=False):
 
 def refuse_out(op, out, operands):
     """Raise if ``out``, a tensor or several, overlaps an operand of the operation ``op``."""
-    if rule := rule_of_out(op.name, op.kind == "elementwise"):
+    elementwise = op.kind == "elementwise"
+    if rule := rule_of_out(op.name, elementwise):
         refuse_overlaps(out, operands, op.name, rule)
+    if elementwise and any(y is out for y in operands):
+        _refuse_growth(out, operands, op.name)
+
+
+def _refuse_growth(out, operands, name):
+    """Raise if ``out`` is an operand that is smaller than the result: it would be read resized."""
+    shapes = [y._array.shape for y in operands if hasattr(y, "_array")]
+    try:
+        shape = broadcast_shapes(*shapes)
+    except ValueError:  # the operation has the better words
+        return
+    if shape != out._array.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(out._array.shape)} doesn't match the broadcast shape "
+            f"{list(shape)}"
+        )
 
 
 def refuse_overlaps(out, operands, name, rule):
