@@ -28,8 +28,6 @@ def product(tape, ufunc, dtypes, operands, result, out):
         arrays = [x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y]
         made = made if y.ndim > 1 else made[..., None]
         made = made if x.ndim > 1 else made[..., None, :]
-    if any(not (a.flags.c_contiguous or a.mT.flags.c_contiguous) for a in arrays if a.ndim > 1):
-        raise Refused  # ``dot`` and ``matmul`` take several ways for matrices with gaps
     _append(tape, function, ufunc, arrays, [made])
     return tape.noted(target, tape)
 

@@ -56,6 +56,11 @@ class Noting:
         return found
 
 
+def _is_dense(x):
+    """Whether a vector, or the rows or columns of matrices, have no gaps."""
+    return x.flags.c_contiguous or x.mT.flags.c_contiguous if x.ndim > 1 else x.flags.c_contiguous
+
+
 class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a ``Tape``."""
 
@@ -92,7 +97,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
             index = inputs[1] if type(inputs[1]) is tuple else (inputs[1],)
             return self._write_at(index, inputs[2], True)
         options.pop("casting", None)
-        wanted = options.pop("dtype", None)
+        wanted, order = options.pop("dtype", None), options.pop("order", "K")
         if method != "__call__" or options:
             raise Refused
         if ufunc.nout > 1:
@@ -101,7 +106,7 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
                  for a in inputs]  # fmt: skip
         last = out.dtype if wanted is None and out is not None else wanted
         dtypes = ufunc.resolve_dtypes((*kinds, None if last is None else np.dtype(last)))
-        found = np.asarray(ufunc(*map(bare, inputs), dtype=wanted))
+        found = np.asarray(ufunc(*map(bare, inputs), dtype=wanted, order=order))
         if ufunc.signature:
             return cores.product(self.tape, ufunc, dtypes, inputs, found, out)
         return self.tape.note(ufunc, dtypes, inputs, found, out)
@@ -311,6 +316,10 @@ class Noted(np.lib.mixins.NDArrayOperatorsMixin):
     def dot(self, y, out=None):
         if self.ndim == 1 and y.ndim == 1 and self.dtype.kind == "f":
             return np.vecdot(self, y)
+        if any(not _is_dense(a) for a in (self, y)):
+            # BLAS reads rows with gaps. NumPy copies an operand that has one element many times.
+            x, y = [a.copy() if 0 in a.strides and not _is_dense(a) else a for a in (self, y)]
+            return x.dot(y, out) if _is_dense(x) and _is_dense(y) else self._refuse()
         if self.ndim == 2 and y.ndim == 1 and out is None:
             return np.matmul(self, y[:, None]).reshape(-1)
         return np.matmul(self, y, out)

@@ -139,6 +139,17 @@ _mv.grad(
 )
 
 
+def _mv_of_batch(batch, e, operands, params):
+    """A batch of vectors times one matrix is one product of matrices."""
+    (x, many), (y, of_vectors) = operands
+    if not of_vectors:
+        return matmul(x, y)
+    return matmul(x, y.unsqueeze(-1)).squeeze(-1) if many else matmul(y, x.mT)
+
+
+_mv.op.batching = _mv_of_batch
+
+
 def _check_vectors(x, y):
     if x.dtype is not y.dtype and x.dtype != y.dtype:
         raise DtypeError(
@@ -156,6 +167,17 @@ def _dot(xp, x, y):
 
 _dot.lower(lambda x, y: (x * y).sum() if _adds(x) else _mv(x.unsqueeze(0), y).squeeze(0))
 _dot.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
+
+
+def _dot_of_batch(batch, e, operands, params):
+    """A batch of vectors times one vector is a product of a matrix and a vector."""
+    (x, many), (y, of_vectors) = operands
+    if many and of_vectors:
+        return matmul(x.unsqueeze(-2), y.unsqueeze(-1)).squeeze((-2, -1))
+    return matmul(x, y) if many else matmul(y, x)
+
+
+_dot.op.batching = _dot_of_batch
 
 
 def _adds(x):

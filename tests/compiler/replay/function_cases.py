@@ -118,3 +118,52 @@ def test_random_searches(seed, hits):
         expected = np.searchsorted(row, values, "right" if right else "left")
         assert k < 2 or np.array_equal(found.numpy(), expected)
     assert hits
+
+
+def _twice(x):
+    y = x.sin()
+    return y, y, x, y.view(-1, 1)
+
+
+#: Functions under ``vmap``, of a row of the matrix x, and of the row w from outside.
+MAPPED = {
+    "sum": lambda x, w: (x * w).sum(),
+    "gradient": lambda x, w: torch.func.grad(lambda x: (w.outer(w) @ x).tanh().sum())(x),
+    "matrix": lambda x, w: w.outer(w) @ x,
+    "vectors": lambda x, w: x @ w,
+    "both": lambda x, w: x @ (x * w),
+    "detached": lambda x, w: (x * 2).detach() * w,
+    "one vector": lambda x, w: w.outer(w).sum(0).new_ones(()).expand(5) @ x,
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+@pytest.mark.parametrize("wants", [False, True])
+def test_batches_are_replayed(name, wants, monkeypatch):
+    kinds: list = []
+    monkeypatch.setattr(replays, "facts", lambda x, *rest: kinds.append(type(x)) or FACTS(x, *rest))
+    f, rng = MAPPED[name], np.random.default_rng(0)
+    for _ in range(8):
+        x, w = [torch.tensor(rng.standard_normal(s), requires_grad=wants) for s in ((4, 5), 5)]
+        kinds.clear()
+        found = torch.vmap(lambda x: f(x, w))(x)  # noqa: B023
+        replayed = tuple in kinds  # the results of the work on the batch
+        torch.testing.assert_close(found, torch.stack([f(row, w) for row in x]))
+        if found.requires_grad:
+            grads = torch.autograd.grad(found.cos().sum(), (x, w), allow_unused=True)
+            single = torch.stack([f(row, w) for row in x]).cos().sum()
+            for g, v in zip(
+                grads, torch.autograd.grad(single, (x, w), allow_unused=True), strict=True
+            ):
+                torch.testing.assert_close(g, v)
+    assert replayed or wants
+
+
+def test_results_of_batches_that_share_memory():
+    for i in range(8):
+        x = torch.arange(6.0).reshape(3, 2) + i
+        a, b, c, d = torch.vmap(_twice)(x)
+        a.add_(1)
+        assert b is not a and torch.equal(a, x.sin() + 1) and torch.equal(a, b)
+        assert torch.equal(d[..., 0], a) and a._version == b._version == d._version == 1
+        assert c is not x and c.data_ptr() == x.data_ptr()
