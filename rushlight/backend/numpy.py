@@ -100,11 +100,17 @@ def where_any(condition, change, x):
 def repeat_while(condition, step, values):
     """``values`` after a loop of ``values = step(*values)``, while the condition holds anywhere.
 
-    ``step`` leaves the elements unchanged for which ``condition(*values)`` does not hold.
+    ``step`` gets only the elements for which ``condition(*values)`` still holds, so it must not
+    read other arrays.
     """
-    while np.any(condition(*values)):
-        values = step(*values)
-    return values
+    values = np.broadcast_arrays(*values)
+    shape, found = values[0].shape, [x.flatten() for x in values]
+    places, values = np.arange(found[0].size), found
+    while (going := condition(*values)).any():
+        places, values = places[going], step(*[x[going] for x in values])
+        for x, new in zip(found, values, strict=True):
+            x[places] = new
+    return [x.reshape(shape) for x in found]
 
 
 def weighted_sum(function, places, weights, like):

@@ -24,6 +24,9 @@ kernel the streams of all threads go on where the last step ended.
 Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; curand's documentation;
 ATen/native/cuda/DistributionTemplates.h, MultinomialKernel.cu and Dropout.cu of PyTorch. The last
 digits of normals, logarithms and tangents may differ from a GPU's.
+
+Kernels of devices are made of ``four_words``, ``unit32``, ``unit64``, ``box_muller32`` and
+``box_muller64``, too: there the words are scalar LLVM values, and ``xp`` is their namespace.
 """
 
 import math
@@ -43,20 +46,19 @@ from rushlight.draw.continuous import (
 from rushlight.draw.integers import I64, LOWEST, _modulo, _range, whole_size
 from rushlight.draw.permutation import permutation
 from rushlight.draw.rounding import fma32, fma64
-from rushlight.draw.words import F32, F64, LARGEST, refuse, to_dtype
+from rushlight.draw.words import F32, F64, LARGEST, cast, refuse, to_dtype
 
 __all__ = [
     "bernoulli", "box_muller32", "box_muller64", "cauchy", "dropout_noise", "exponential",
-    "four_by_four", "full_range", "geometric", "integers", "log_normal", "normal", "one_by_one",
-    "permutation", "position", "uniform", "unit32", "unit64", "words", "words_of",
+    "four_by_four", "four_words", "full_range", "geometric", "integers", "log_normal", "normal",
+    "one_by_one", "permutation", "position", "uniform", "unit32", "unit64", "words",
 ]  # fmt: skip
 
 BLOCK = 256  # threads of a block
 HIGHEST_GRID = 65535  # the most blocks of a grid in y
-_LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _F32 = np.float32
-_U64 = np.dtype(np.uint64)
+_U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 
 
 def words(seed, counter, threads):
@@ -67,22 +69,27 @@ def words(seed, counter, threads):
         counter: The number of the step.
         threads: The number of threads.
     """
-    steps = np.full(threads, counter, np.uint64)
-    return words_of(seed, steps, np.arange(threads, dtype=np.uint64))
+    return np.stack(four_words(np.arange(threads), counter, seed))
 
 
-def words_of(seed, steps, threads):
-    """The four words at each of the ``steps`` of each of the ``threads``, two uint64 arrays."""
-    c = [steps & _LOW, steps >> _HALF, threads & _LOW, threads >> _HALF]
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+def four_words(thread, step, seed):
+    """The four words of a thread at a step: uint32 values."""
+    thread, step, seed = [cast(x, _U64) for x in (thread, step, seed)]
+    c0, c1, c2, c3 = _low(step), _high(step), _low(thread), _high(thread)
+    k0, k1 = _low(seed), _high(seed)
     for _ in range(10):
-        p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [
-            (q >> _HALF) ^ c[1] ^ np.uint64(k0), q & _LOW,
-            (p >> _HALF) ^ c[3] ^ np.uint64(k1), p & _LOW,
-        ]  # fmt: skip
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return np.stack(c).astype(np.uint32)
+        p, q = c0.astype(_U64) * 0xD2511F53, c2.astype(_U64) * 0xCD9E8D57
+        c0, c1, c2, c3 = _high(q) ^ c1 ^ k0, _low(q), _high(p) ^ c3 ^ k1, _low(p)
+        k0, k1 = _low(k0.astype(_U64) + 0x9E3779B9), _low(k1.astype(_U64) + 0xBB67AE85)
+    return c0, c1, c2, c3
+
+
+def _low(x):
+    return x.astype(_U32)
+
+
+def _high(x):
+    return (x >> 32).astype(_U32)
 
 
 def _steps(generator, count, each):
@@ -108,7 +115,7 @@ def _pairs(generator, count):
 
 
 def unit32(w):
-    """float32 in (0, 1]. This and ``unit64`` are parts of devices' kernels, too."""
+    """float32 in (0, 1]."""
     return w.astype(F32) * 2.0**-32 + 2.0**-33
 
 
@@ -159,27 +166,27 @@ def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
 
 def _normals(generator, count, dtype):
     if dtype == F64:
-        found = np.stack(box_muller64(*_steps(generator, count, 2).swapaxes(0, 1)), 1)
+        found = np.stack(box_muller64(np, *_steps(generator, count, 2).swapaxes(0, 1)), 1)
     else:
         w = _steps(generator, count, 4)
-        found = np.stack(box_muller32(w[:, 0::2], w[:, 1::2]), 2)
+        found = np.stack(box_muller32(np, w[:, 0::2], w[:, 1::2]), 2)
     return found.reshape(-1)[:count]
 
 
-def box_muller32(w, v):
+def box_muller32(xp, w, v):
     """Two normal float32 numbers of each pair of words."""
-    size = np.sqrt(_F32(-2.0) * np.log(unit32(w)))
-    turn = _F32(2.0**-32) * _F32(2.0 * np.pi)
-    angle = v.astype(_F32) * turn + turn / _F32(2.0)
-    return size * np.sin(angle), size * np.cos(angle)
+    turn = float(_F32(2.0**-32) * _F32(2.0 * np.pi))
+    size = xp.sqrt(-2.0 * xp.log(unit32(w)))
+    angle = v.astype(F32) * turn + turn / 2
+    return size * xp.sin(angle), size * xp.cos(angle)
 
 
-def box_muller64(w0, w1, w2, w3):
+def box_muller64(xp, w0, w1, w2, w3):
     """Two normal float64 numbers of each four words."""
-    z = w2.astype(np.uint64) ^ (w3.astype(np.uint64) << np.uint64(21))
-    angle = np.pi * (z.astype(np.float64) * 2.0**-52 + 2.0**-53)
-    size = np.sqrt(-2.0 * np.log(unit64(w0, w1)))
-    return size * np.sin(angle), size * np.cos(angle)
+    bits = w2.astype(_U64) ^ (w3.astype(_U64) << 21)
+    angle = np.pi * (bits.astype(F64) * 2.0**-52 + 2.0**-53)
+    size = xp.sqrt(-2.0 * xp.log(unit64(w0, w1)))
+    return size * xp.sin(angle), size * xp.cos(angle)
 
 
 def integers(generator, count, dtype, low, high):

@@ -1,8 +1,12 @@
 """Poisson, binomial, gamma and Dirichlet numbers of PyTorch's CUDA generator.
 
-Each element takes as many words of its thread's Philox stream as it needs. All elements that are
-not done take their next words together. Each element has a thread of its own, but for binomial
-numbers: a block of 128 threads makes 512 of them, and thread t makes t, t + 128, … in turn.
+Each element takes as many words of its thread's Philox stream as it needs. On the host, all
+elements that are not done take their next words together. Each element has a thread of its own,
+but for binomial numbers: a block of 128 threads makes 512 of them, and thread t makes the numbers
+t, t + 128, … in turn.
+
+The functions ``poisson_numbers`` and ``gamma_numbers`` are the forwards of devices' kernels, too:
+there ``xp`` is the namespace of scalar LLVM values.
 
 - Poisson, as curand does. Below a mean of 64: multiply uniform numbers until the product falls
   below exp(-mean). From 64 to 4,000: invert an approximation of the incomplete gamma function at
@@ -20,52 +24,40 @@ digits, and with them a few of the numbers.
 
 import numpy as np
 
+from rushlight.backend import numpy as xp
 from rushlight.draw.binomial import tail
 from rushlight.draw.gamma import TINY
-from rushlight.draw.philox import box_muller32, box_muller64, unit32, words_of
+from rushlight.draw.philox import box_muller32, box_muller64, four_words, unit32
 from rushlight.draw.poisson import check_rates
-from rushlight.draw.words import F32, F64, refuse, to_dtype
+from rushlight.draw.words import F32, F64, cast, refuse, to_dtype
 
-__all__ = ["binomial", "dirichlet", "gamma", "poisson"]
+__all__ = ["binomial", "dirichlet", "gamma", "gamma_numbers", "poisson", "poisson_numbers"]
 
-#: log k! of each k that a mean of 4,000 or less can give.
-_LOG_FACTORIALS = np.cumsum(np.log(np.maximum(np.arange(8192), 1)))
+_U64 = np.dtype(np.uint64)
+_HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
 
 
-class _Streams:
-    """The Philox streams of ``count`` threads, after one kernel took ``taken`` numbers of each."""
+def _begin(generator, taken):
+    """Take ``taken`` numbers of each stream: the seed, and the step at which the draw begins."""
+    with generator.lock:
+        return generator.initial_seed(), generator.take(taken) // 4
 
-    def __init__(self, generator, count, taken):
-        with generator.lock:
-            first = generator.take(taken)
-        self._seed = generator.initial_seed()
-        self._next = np.full(count, first, np.uint64)
-        self._kept = np.full(count, np.nan, F32)  # the second normal number of a pair
 
-    def words(self, threads):
-        """The next word of each of the ``threads``."""
-        at = self._next[threads]
-        self._next[threads] += np.uint64(1)
-        found = words_of(self._seed, at >> np.uint64(2), threads.astype(np.uint64))
-        return found[at & np.uint64(3), np.arange(len(threads))]
+def _word(xp, thread, number, seed):
+    """The word ``number`` of a thread's stream."""
+    w0, w1, w2, w3 = four_words(thread, number >> 2, seed)
+    turn = number & 3
+    return xp.where(turn < 2, xp.where(turn == 0, w0, w1), xp.where(turn == 2, w2, w3))
 
-    def uniform(self, threads):
-        """A float32 number in (0, 1] of each of the ``threads``."""
-        return unit32(self.words(threads))
 
-    def normal(self, threads):
-        """A normal float32 number of each of the ``threads``."""
-        found = self._kept[threads]
-        self._kept[threads] = np.nan
-        new = np.isnan(found)
-        fresh = threads[new]
-        found[new], self._kept[fresh] = box_muller32(self.words(fresh), self.words(fresh))
-        return found
+def _unit(xp, thread, number, seed):
+    """A float32 number in (0, 1], of that word."""
+    return unit32(_word(xp, thread, number, seed))
 
-    def normal64(self, threads):
-        """A normal float64 number of each of the ``threads``, which have taken no words yet."""
-        at = self._next[threads] >> np.uint64(2)
-        return box_muller64(*words_of(self._seed, at, threads.astype(np.uint64)))[0]
+
+def _one(condition):
+    """1 where the condition holds, else 0."""
+    return condition.astype(_U64)
 
 
 # Poisson ----------------------------------------------------------------------------------
@@ -75,60 +67,92 @@ def poisson(generator, rates):
     """Draw a Poisson number for each mean in the array ``rates``; see ``poisson.poisson``."""
     check_rates(rates)
     means = rates.reshape(-1).astype(F64)
-    streams, found = _Streams(generator, means.size, 20), np.zeros(means.size)
-    methods = (
-        (means < 64.0, _by_products),
-        ((means >= 64.0) & (means <= 4000.0), _by_inversion),
-        (means > 4000.0, _by_normals),
-    )
-    for chosen, method in methods:
-        threads = np.flatnonzero(chosen)
-        found[threads] = method(streams, threads, means[threads])
-    with np.errstate(over="ignore"):
+    seed, step = _begin(generator, 20)
+    with np.errstate(all="ignore"):
+        found = poisson_numbers(xp, means, np.arange(means.size), seed, step)
         return to_dtype(found, rates.dtype).reshape(rates.shape)
 
 
-def _by_products(streams, threads, means):
-    found, going = np.zeros(len(threads)), np.arange(len(threads))
-    product = np.exp(means.astype(F32))
-    while len(going):
-        product[going] *= streams.uniform(threads[going])
-        going = going[product[going] > 1.0]
-        found[going] += 1
-    return found
+def poisson_numbers(xp, mean, thread, seed, step):
+    """Poisson numbers of the means, float64."""
+    start = (cast(step, _U64) << 2) + _one(mean != mean)  # of the shape of ``mean``
+    few, middle, large = mean < 64.0, (mean >= 64.0) & (mean <= 4000.0), mean > 4000.0
+    of_few = lambda x: _by_products(xp, mean, few, thread, start, seed)
+    of_middle = lambda x: xp.where(middle, _by_inversion(xp, mean, middle, thread, start, seed), x)
+    of_large = lambda x: xp.where(large, _by_normals(xp, mean, thread, step, seed), x)
+    found = xp.where_any(few, of_few, mean)
+    return xp.where_any(large, of_large, xp.where_any(middle, of_middle, found))
 
 
-def _by_normals(streams, threads, means):
-    with np.errstate(invalid="ignore"):
-        found = np.sqrt(means) * streams.normal64(threads) + means + 0.5
-    return np.floor(np.clip(np.nan_to_num(found), 0, 2**32 - 1))  # an unsigned 32-bit number
+def _by_products(xp, mean, few, thread, start, seed):
+    product = xp.where(few, xp.exp(xp.where(few, mean, 0.0).astype(F32)), mean.astype(F32) * 0.0)
+
+    def step(thread, number, product, found):
+        more = product > 1.0
+        product = xp.where(more, product * _unit(xp, thread, number, seed), product)
+        return thread, number + _one(more), product, found + more.astype(F64)
+
+    state = thread, start, product, mean * 0.0 - 1.0
+    found = xp.repeat_while(lambda thread, number, product, found: product > 1.0, step, state)[-1]
+    return xp.maximum(found, 0.0)
 
 
-def _by_inversion(streams, threads, means):
+def _by_inversion(xp, mean, active, thread, start, seed):
     """The distribution function is about 1 / (1 + exp(slope · (mean - k) - shift))²."""
-    found, going = np.zeros(len(threads)), np.arange(len(threads))
-    means = means.astype(F32)
-    slopes = F32.type(1.4324803) / np.sqrt(means - F32.type(0.12400979)) + F32.type(0.00025361075)
-    shifts = F32.type(0.21096735) / np.sqrt(means - F32.type(1.9738117)) + F32.type(0.94201735)
-    while len(going):
-        mean, slope, shift = means[going], slopes[going], shifts[going]
-        below = lambda k, mean=mean, slope=slope, shift=shift: (
-            (1 + np.exp(slope * (mean - k) - shift)) ** -2
-        )
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            y = np.log(1 / np.sqrt(streams.uniform(threads[going])) - 1)
-            k = np.floor(mean - (shift + y) / slope)
-            weight = (below(k + 1) - below(k)) * F32.type(1.3)
-            place = np.clip(np.nan_to_num(k), 0, len(_LOG_FACTORIALS) - 1).astype(np.int64)
-            log = k * np.log(mean) - mean - _LOG_FACTORIALS[place].astype(F32)
-            accepted = streams.uniform(threads[going]) * weight < np.exp(log)
-        accepted &= (weight >= 1e-20) & (k == place)
-        found[going[accepted]] = k[accepted]
-        going = going[~accepted]
-    return found
+    mean = xp.where(active, mean, 64.0).astype(F32)
+    slope = 1.4324803 / xp.sqrt(mean - 0.12400979) + 0.00025361075
+    shift = 0.21096735 / xp.sqrt(mean - 1.9738117) + 0.94201735
+
+    def step(thread, mean, slope, shift, number, found, active):
+        def below(k):
+            rest = 1 + xp.exp(slope * (mean - k) - shift)
+            return 1 / (rest * rest)
+
+        y = xp.log(1 / xp.sqrt(_unit(xp, thread, number, seed)) - 1)
+        k = xp.floor(mean - (shift + y) / slope)
+        weight = (below(k + 1) - below(k)) * 1.3
+        fits = (k >= 0) & (k < 8192)
+        log = k * xp.log(mean) - mean - _log_factorial(xp, xp.where(fits, k, 0.0))
+        enough = _unit(xp, thread, number + 1, seed) * weight < xp.exp(log)
+        accepted = fits & (weight >= 1e-20) & enough
+        found = xp.where(active & accepted, k.astype(F64), found)
+        after = number + (_one(active) << 1)
+        return thread, mean, slope, shift, after, found, active & ~accepted
+
+    state = thread, mean, slope, shift, start, mean.astype(F64) * 0.0, active
+    return xp.repeat_while(lambda *state: state[-1], step, state)[-2]
 
 
-# Binomial ---------------------------------------------------------------------------------
+def _log_factorial(xp, k):
+    """log k! by Stirling's series, rounded to float32."""
+    x = k.astype(F64) + 1.0
+    square = x * x
+    series = (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / x
+    return ((x - 0.5) * xp.log(x) - x + _HALF_LOG_2PI + series).astype(F32)
+
+
+def _by_normals(xp, mean, thread, step, seed):
+    normal, _ = box_muller64(xp, *four_words(thread, step, seed))
+    found = xp.sqrt(mean) * normal + mean + 0.5
+    found = xp.where(found == found, found, 0.0)
+    return xp.floor(xp.minimum(xp.maximum(found, 0.0), 2.0**32 - 1))  # an unsigned 32-bit number
+
+
+# Binomial, on the host alone --------------------------------------------------------------
+
+
+class _Streams:
+    """The streams of ``count`` threads, after one kernel took ``taken`` numbers of each."""
+
+    def __init__(self, generator, count, taken):
+        self._seed, step = _begin(generator, taken)
+        self._next = np.full(count, 4 * step, np.uint64)
+
+    def uniform(self, threads):
+        """A float32 number in (0, 1] of each of the ``threads``."""
+        at = self._next[threads]
+        self._next[threads] += np.uint64(1)
+        return _unit(np, threads, at, self._seed)
 
 
 def binomial(generator, counts, probabilities):
@@ -218,29 +242,42 @@ def gamma(generator, shapes):
     dtype = shapes.dtype
     if dtype not in (F32, F64):
         refuse("gamma_cuda", dtype)
-    alpha, real = shapes.reshape(-1), dtype.type
-    streams, going = _Streams(generator, alpha.size, 12), np.arange(alpha.size)
-    scale, small = np.ones_like(alpha), np.flatnonzero(alpha < 1)
+    alpha = shapes.reshape(-1)
+    seed, step = _begin(generator, 12)
     with np.errstate(all="ignore"):
-        scale[small] = (1 - streams.uniform(small)).astype(dtype) ** (1 / alpha[small])
-        d = np.where(alpha < 1, alpha + real(1), alpha) - real(1 / 3)
-        c, found = 1 / np.sqrt(9 * d), np.zeros_like(alpha)
-    going = going[(alpha > 0) & np.isfinite(alpha)]
-    found[np.isnan(alpha)] = np.nan
-    found[np.isposinf(alpha)] = np.inf
-    while len(going):
-        x = streams.normal(going).astype(dtype)
-        y = 1 + c[going] * x
-        inside = y > 0  # the others take another normal number
-        chosen, x, v = going[inside], x[inside], y[inside] ** 3
-        with np.errstate(divide="ignore"):
-            u = 1 - streams.uniform(chosen).astype(dtype)
-            bound = x * x / 2 + d[chosen] * (1 - v + np.log(v))
-            accepted = (u < 1 - real(0.0331) * x**4) | (np.log(u) < bound)
-        done = chosen[accepted]
-        found[done] = scale[done] * d[done] * v[accepted]
-        going = np.setdiff1d(going, done, assume_unique=True)
-    return np.fmax(found, TINY[dtype]).reshape(shapes.shape)
+        found = gamma_numbers(xp, alpha, np.arange(alpha.size), seed, step, dtype)
+    return found.reshape(shapes.shape)
+
+
+def gamma_numbers(xp, alpha, thread, seed, step, dtype):
+    """Gamma numbers of rate 1, for shape parameters of ``dtype``."""
+    unit = lambda thread, number: 1 - _unit(xp, thread, number, seed).astype(dtype)
+    start = (cast(step, _U64) << 2) + _one(alpha != alpha)  # of the shape of ``alpha``
+    small, going = alpha < 1, (alpha > 0) & (alpha < np.inf)
+    scale = xp.where(small, xp.power(unit(thread, start), 1 / alpha), 1.0)
+    d = xp.where(small, alpha + 1, alpha) - float(dtype.type(1 / 3))
+    c = 1 / xp.sqrt(9 * d)
+
+    def next_try(thread, scale, d, c, number, kept, waits, found, active):
+        words = _word(xp, thread, number, seed), _word(xp, thread, number + 1, seed)
+        normal, other = box_muller32(xp, *words)
+        x = xp.where(waits, kept, normal).astype(dtype)
+        number = number + (_one(~waits) << 1)
+        kept, waits = xp.where(waits, kept, other), ~waits
+        y = 1 + c * x
+        inside, v = y > 0, y * y * y  # where y is negative, another normal number is taken
+        u = unit(thread, number)
+        bound = x * x / 2 + d * (1 - v + xp.log(v))
+        accepted = inside & ((u < 1 - 0.0331 * (x * x * (x * x))) | (xp.log(u) < bound))
+        found = xp.where(active & accepted, scale * d * v, found)
+        after = number + _one(inside)
+        return thread, scale, d, c, after, kept, waits, found, active & ~accepted
+
+    nothing = xp.where(alpha == np.inf, alpha, alpha.astype(dtype) * 0.0)
+    number, kept, waits = start + _one(small), alpha.astype(F32) * 0, alpha != alpha
+    state = thread, scale, d, c, number, kept, waits, nothing, going
+    found = xp.repeat_while(lambda *state: state[-1], next_try, state)[-2]
+    return xp.fmax(found, float(TINY[dtype]))
 
 
 def dirichlet(generator, concentrations):

@@ -5,7 +5,7 @@ import numpy as np
 
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["doubles", "floats", "in_chunks", "refuse", "to_dtype"]
+__all__ = ["cast", "doubles", "floats", "in_chunks", "refuse", "to_dtype"]
 
 BOOL = np.dtype(np.bool_)
 F16, BF16 = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)
@@ -32,6 +32,11 @@ ULP_24, ULP_53 = np.array(2.0**-24, np.float32), np.array(2.0**-53)
 def refuse(name, dtype):
     """Raise the NotImplementedError that the function ``name`` does not support ``dtype``."""
     raise NotImplementedError(f'"{name}" not implemented for {torch_dtype(dtype)}')
+
+
+def cast(x, dtype):
+    """``x`` in ``dtype``; ``x`` may be a Python number."""
+    return x.astype(dtype) if hasattr(x, "astype") else np.array(x).astype(dtype)
 
 
 def to_dtype(values, dtype):

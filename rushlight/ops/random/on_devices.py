@@ -32,9 +32,17 @@ from rushlight.draw.continuous import (
 )
 from rushlight.draw.integers import I64, LOWEST, _range, whole_size
 from rushlight.draw.permutation import check_permutation
-from rushlight.draw.philox import BLOCK, HIGHEST_GRID, unit32, unit64
+from rushlight.draw.philox import (
+    BLOCK,
+    HIGHEST_GRID,
+    box_muller32,
+    box_muller64,
+    four_words,
+    unit32,
+    unit64,
+)
 from rushlight.draw.rounding import fma32, fma64
-from rushlight.draw.words import F32, F64, LARGEST
+from rushlight.draw.words import F32, F64, LARGEST, cast
 from rushlight.dtype import OF, float32
 from rushlight.ops.core.kinds import elementwise, kernel, source
 from rushlight.ops.create.range import arange
@@ -46,7 +54,7 @@ from rushlight.remote import at
 from rushlight.strides import dense_strides
 from rushlight.tensor import from_array
 
-__all__ = ["PRIVATE", "Recipe", "four_words", "made", "philox_number", "recipe"]
+__all__ = ["PRIVATE", "Recipe", "made", "philox_number", "recipe"]
 
 _U32, _U64 = np.dtype(np.uint32), np.dtype(np.uint64)
 #: What the parts of a draw are: neither public nor taken by kernels for halves.
@@ -58,36 +66,11 @@ PRIVATE: dict = {
 # Words, as operations on each element -------------------------------------------------------
 
 
-def _cast(x, dtype):
-    """``x`` in ``dtype``; ``x`` may be a Python number."""
-    return x.astype(dtype) if hasattr(x, "astype") else np.array(x).astype(dtype)
-
-
-def _low(x):
-    return x.astype(_U32)
-
-
-def _high(x):
-    return (x >> 32).astype(_U32)
-
-
-def four_words(thread, step, seed):
-    """The words of a thread at a step; see ``philox.words_of``."""
-    thread, step, seed = [_cast(x, _U64) for x in (thread, step, seed)]
-    c0, c1, c2, c3 = _low(step), _high(step), _low(thread), _high(thread)
-    k0, k1 = _low(seed), _high(seed)
-    for _ in range(10):
-        p, q = c0.astype(_U64) * 0xD2511F53, c2.astype(_U64) * 0xCD9E8D57
-        c0, c1, c2, c3 = _high(q) ^ c1 ^ k0, _low(q), _high(p) ^ c3 ^ k1, _low(p)
-        k0, k1 = _low(k0.astype(_U64) + 0x9E3779B9), _low(k1.astype(_U64) + 0xBB67AE85)
-    return c0, c1, c2, c3
-
-
 def _words(place, seed, step, threads, way):
     """(the four words of an element's thread and step, which of the thread's elements it is)."""
     each, side, once, wide = way
     kind = _U64 if wide else _U32
-    place, threads = _cast(place, kind), _cast(threads, kind)
+    place, threads = cast(place, kind), cast(threads, kind)
     if not once:
         whole = threads * each
         steps = place // whole
@@ -128,15 +111,10 @@ def philox_normal(xp, place, seed, step, threads, *, way, dtype):
     """Normal numbers, float32 or float64."""
     (w0, w1, w2, w3), number = _words(place, seed, step, threads, way)
     if dtype == F64:
-        bits = w2.astype(_U64) ^ (w3.astype(_U64) << 21)
-        angle = np.pi * (bits.astype(F64) * 2.0**-52 + 2.0**-53)
-        size = xp.sqrt(-2.0 * xp.log(unit64(w0, w1)))
+        sine, cosine = box_muller64(xp, w0, w1, w2, w3)
     else:
-        word, other = xp.where(number < 2, w0, w2), xp.where(number < 2, w1, w3)
-        turn = float(np.float32(2.0**-32) * np.float32(2.0 * np.pi))
-        angle = other.astype(F32) * turn + turn / 2
-        size = xp.sqrt(-2.0 * xp.log(unit32(word)))
-    return size * xp.where((number & 1) == 0, xp.sin(angle), xp.cos(angle))
+        sine, cosine = box_muller32(xp, *[xp.where(number < 2, *w) for w in ((w0, w2), (w1, w3))])
+    return xp.where((number & 1) == 0, sine, cosine)
 
 
 @elementwise(**PRIVATE)
@@ -149,7 +127,7 @@ def philox_integer(xp, place, seed, step, threads, low, size=None, *, way, long)
         word = _single(xp, place, seed, step, threads, way)
     if size is None:
         return word.astype(I64)
-    return (word % _cast(size, word.dtype)).astype(I64) + low
+    return (word % cast(size, word.dtype)).astype(I64) + low
 
 
 @elementwise(**PRIVATE)

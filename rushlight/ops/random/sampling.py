@@ -14,7 +14,7 @@ import rushlight.dtype as dtypes
 from rushlight import draw, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
-from rushlight.draw import philox
+from rushlight.draw import philox, philox_rejection
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
@@ -46,11 +46,7 @@ def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None)
 
 def draws_of(generator):
     """The module that makes Poisson, binomial, gamma and Dirichlet numbers of ``generator``."""
-    if not isinstance(generator, PhiloxGenerator):
-        return draw
-    from rushlight.draw import philox_rejection  # its tables are made when they are used
-
-    return philox_rejection
+    return philox_rejection if isinstance(generator, PhiloxGenerator) else draw
 
 
 def checked_generator(generator, name):
