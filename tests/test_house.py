@@ -5,6 +5,7 @@ import contextlib
 import functools
 import gc
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,24 @@ def test_an_operation_is_named_in_its_block_alone():
         assert not found, f"{name} lists operations: {found}"
         found = list(names_compared(path))
         assert not found, f"{name} asks for the names of operations: {found}"
+
+
+def _bound(path):
+    """The names that a module's statements bind, those in branches left out."""
+    for node in parsed(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+            yield from [n.id for n in names if isinstance(n.ctx, ast.Store)]
+
+
+def test_a_module_binds_each_name_once():
+    """A second constant of the same name changes functions that were written for the first one."""
+    for path in PACKAGE.rglob("*.py"):
+        found = Counter(_bound(path))
+        assert len(found) == found.total(), f"{path}: {found.most_common(1)}"
 
 
 #: Functions that make a tensor, on the CPU unless a device is given.

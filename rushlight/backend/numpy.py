@@ -10,8 +10,6 @@ from math import prod
 
 import numpy as np
 
-from rushlight.backend import native
-from rushlight.backend.products import matrix_product as matrix_product
 from rushlight.backend.silence import silence
 from rushlight.backend.sizes import large_from
 
@@ -158,32 +156,6 @@ def clipped(x, low, high):
     if type(x) is not np.ndarray or x.size < _LARGE or x.dtype not in _FLOATS:
         return None
     return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
-
-
-#: A product of so many multiplications takes BLAS longer to begin than to compute.
-_FEW = 256
-#: The smallest number of elements of a batch for which a kernel computes such products.
-_MANY = large_from(1 << 14)
-
-
-def matrix_products(x, y):
-    """``x @ y`` of batches. BLAS, called for each matrix, takes three times as long if k is 1."""
-    if y.ndim > 2 < x.ndim:
-        if y.shape[-2] == 1 == x.shape[-1]:
-            if not 1 < y.shape[-1] < 8:  # NumPy's loops over short rows are slow
-                return np.multiply(x, y, order="C")
-        elif x.size >= _MANY and x.dtype in _FLOATS and x.shape[:-2] == y.shape[:-2]:
-            (m, k), n = x.shape[-2:], y.shape[-1]
-            if m * k * n <= _FEW:
-                flat = x.reshape(-1, m, k), y.reshape(-1, k, n)
-                found = native.matrices("small products", _small_products, *flat)
-                if found is not None:
-                    return found[0].reshape(*x.shape[:-1], n)
-    return np.matmul(x, y)
-
-
-def _small_products(x, y):
-    return (x.unsqueeze(3) * y.unsqueeze(1)).sum(2)
 
 
 def where(condition, x, y):

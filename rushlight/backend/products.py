@@ -12,11 +12,11 @@ too, so that they are at least as precise as those of BLAS.
 import numpy as np
 from numpy import ndarray
 
-from rushlight.backend import parallel
+from rushlight.backend import native, parallel
 from rushlight.backend.sizes import CHECKS, large_from
 from rushlight.backend.summation import FLOATS, summed
 
-__all__ = ["LARGE", "SHORT", "matrix_product"]
+__all__ = ["LARGE", "SHORT", "matrix_product", "matrix_products"]
 
 #: Products of smaller operands are one call of BLAS. Replays know no larger arrays.
 LARGE = large_from(1 << 17)
@@ -40,6 +40,10 @@ _DEEP, _SHALLOW = 1 << 10, 1 << 8
 _OF_ONE = 64
 #: If the larger operand is at least so many times as large, the smaller one may be copied.
 _MANY = 8
+#: BLAS takes longer to begin than to compute a product of so many multiplications.
+_TINY = 256
+#: The smallest number of elements of a batch for which a kernel computes such products.
+_BATCH = large_from(1 << 14)
 
 
 def matrix_product(x, y, out=None):
@@ -54,6 +58,26 @@ def matrix_product(x, y, out=None):
     if found is not None:
         return found
     return x.dot(y, out) if x.size > 1 < y.size else np.matmul(x, y, out)
+
+
+def matrix_products(x, y):
+    """``x @ y`` of batches. BLAS, called for each matrix, takes three times as long if k is 1."""
+    if y.ndim > 2 < x.ndim:
+        if y.shape[-2] == 1 == x.shape[-1]:
+            if not 1 < y.shape[-1] < 8:  # NumPy's loops over short rows are slow
+                return np.multiply(x, y, order="C")
+        elif x.size >= _BATCH and x.dtype in FLOATS and x.shape[:-2] == y.shape[:-2]:
+            (m, k), n = x.shape[-2:], y.shape[-1]
+            if m * k * n <= _TINY:
+                flat = x.reshape(-1, m, k), y.reshape(-1, k, n)
+                found = native.matrices("small products", _small_products, *flat)
+                if found is not None:
+                    return found[0].reshape(*x.shape[:-1], n)
+    return np.matmul(x, y)
+
+
+def _small_products(x, y):
+    return (x.unsqueeze(3) * y.unsqueeze(1)).sum(2)
 
 
 def _in_tiles(x, y, out):

@@ -21,7 +21,7 @@ from rushlight.shaped import Shaped
 from rushlight.strides import channels_order, dense_strides, result_strides
 from rushlight.tensor import Tensor
 
-__all__ = ["infer", "without_elements"]
+__all__ = ["infer", "inferred_on_meta"]
 
 
 def infer(op, ins, params, kind):
@@ -202,7 +202,7 @@ def _ordered(shape, dtype, order):
 # Meta tensors -----------------------------------------------------------------------------
 
 
-def without_elements(op, inputs, params):
+def inferred_on_meta(op, inputs, params):
     """The result of ``op`` as a meta array, or as a tuple of several.
 
     ``inputs`` has a meta array, or ``op`` makes a new tensor on the device ``meta``.

@@ -39,7 +39,7 @@ from rushlight.ops.core.call_keys import (
     without_numbers,
 )
 from rushlight.ops.core.compute import compute
-from rushlight.ops.core.inference import without_elements
+from rushlight.ops.core.inference import inferred_on_meta
 from rushlight.ops.core.kept_programs import KeptPrograms
 from rushlight.random import default_generator, generator_of
 from rushlight.remote import at, place_of
@@ -68,7 +68,7 @@ def compute_on(d, op, inputs, params):
         RuntimeError: operands are on several devices.
     """
     if d is META:
-        return without_elements(op, inputs, params)
+        return inferred_on_meta(op, inputs, params)
     operands = inputs[0] if op.variadic else inputs
     if op.shares:
         if (found := _viewed_again(d, op, operands, params)) is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.docstrings import document
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts

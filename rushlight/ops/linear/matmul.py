@@ -6,8 +6,8 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.backend.numpy import matrix_products, reshape_view
-from rushlight.backend.products import LARGE, SHORT, matrix_product
+from rushlight.backend.numpy import reshape_view
+from rushlight.backend.products import LARGE, SHORT, matrix_product, matrix_products
 from rushlight.errors import DtypeError, ShapeError, UnhandledError, UnsupportedDtypeError
 from rushlight.ops.core.autocast import LOWER, autocasts
 from rushlight.ops.core.definition import function

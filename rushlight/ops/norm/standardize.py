@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from rushlight.backend import native
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.backend.summation import SMALL, inner_products, summed
 from rushlight.ops.core.rules import is_array, total
 

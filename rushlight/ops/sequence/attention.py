@@ -9,7 +9,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import watch
 from rushlight.backend import numpy as backend
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.backend.sizes import large_from
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import float32

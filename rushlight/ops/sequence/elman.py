@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.sequence.recurrent import (
     UNROLLED,
@@ -49,7 +49,7 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     state = State(h, order[0][1])
     for start, count in order:
         now = out[start : start + count]
-        now += xp.matrix_product(state.of(count), matrix)
+        now += matrix_product(state.of(count), matrix)
         state.now = xp.maximum(now, 0, out=now) if relu else xp.tanh(now, now)
     return out, state.final().copy()
 

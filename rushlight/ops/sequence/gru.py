@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.sequence.recurrent import (
     UNROLLED,
@@ -59,7 +59,7 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     for start, count in order:
         rows = slice(start, start + count)
         last = state.of(count)
-        product = xp.matrix_product(last, matrix)
+        product = matrix_product(last, matrix)
         gate, new = gates[rows, : 2 * n], gates[rows, 2 * n :]
         gate += product[:, : 2 * n]
         xp.tanh(gate, gate)

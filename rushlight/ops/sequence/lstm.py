@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.backend.numpy import matrix_product
+from rushlight.backend.products import matrix_product
 from rushlight.ops.core.kinds import kernel
 from rushlight.ops.sequence.recurrent import (
     UNROLLED,
@@ -83,7 +83,7 @@ def lstm_layer(
         if met is None or met.shape[0] != count:
             met, new_part = xp.empty_like(z), xp.empty((count, n), z.dtype)
             factor, term = scale[:count], shift[:count]
-        z += xp.matrix_product(state.of(count), matrix, met)
+        z += matrix_product(state.of(count), matrix, met)
         xp.tanh(z, z)
         z *= factor
         z += term
@@ -93,7 +93,7 @@ def lstm_layer(
         cell.now = new
         state.now = xp.multiply(o, xp.tanh(new, bounded[rows]), hidden[rows])
         if projection is not None:
-            state.now = xp.matrix_product(state.now, projection.T, out[rows])
+            state.now = matrix_product(state.now, projection.T, out[rows])
     if memo is not None:
         memo[:] = gates, cells, bounded, hidden
     return out, state.final().copy(), cell.final().copy()
