@@ -88,6 +88,7 @@ late.replayed = lambda *x: importlib.import_module("rushlight.compiler.replay.ca
 _module = functools.cache(importlib.import_module)
 late.device_programs = lambda: _module("rushlight.compiler.device.single")
 late.remote_calls = lambda: _module("rushlight.ops.core.remote_calls")
+late.handlers = lambda: _module("rushlight.library.handlers")
 
 can_cast, promote_types = [
     _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)

@@ -46,6 +46,8 @@ spreads: Callable[[], bool]
 find_device: Callable[..., Any]
 #: ``remote_calls()`` imports the module with operations on tensors that are not on the CPU.
 remote_calls: Callable[[], Any]
+#: ``handlers()`` imports the module that calls the ``__torch_dispatch__`` of tensor classes.
+handlers: Callable[[], Any]
 #: From ``device_array.py``: a NumPy array with the elements of an array on a device.
 to_host: Callable[..., Any]
 #: From ``remote.py``: the device of new tensors inside of a ``with`` block.

@@ -123,6 +123,7 @@ def format_tensor(
     tangent: str | None = None,
     class_name: str = "tensor",
     indent: int = 0,
+    given: str | None = None,
 ) -> str:
     """Return the text of a tensor whose elements are ``array``, of any shape.
 
@@ -133,6 +134,7 @@ def format_tensor(
         tangent: The text of a dual tensor's tangent; None for other tensors.
         class_name: ``"tensor"``, also for a Parameter; a subclass gives its own name.
         indent: The column in which the text will begin. All lines but the first are indented.
+        given: The text of the elements. Default: that of ``array``.
 
     >>> import numpy as np
     >>> import rushlight as torch
@@ -142,8 +144,12 @@ def format_tensor(
             [    inf,  0.0000]], dtype=torch.float64, requires_grad=True)
     """
     start = " " * indent + class_name + "("
-    outline = not isinstance(array, np.ndarray)
-    text = start + ("..." if outline else contents(array, dtype, len(start)))
+    outline = not isinstance(array, np.ndarray) and given is None
+    text = (
+        start + given
+        if given is not None
+        else start + ("..." if outline else contents(array, dtype, len(start)))
+    )
     suffixes = []
     if device_suffix is not None:
         suffixes.append(f"device='{device_suffix}'")

@@ -152,8 +152,8 @@ class RemoteArray(Shaped):
 
 
 def is_remote(x):
-    """Whether the elements of the tensor ``x`` are not in NumPy's memory."""
-    return device_of(x) is not CPU
+    """Whether the elements of the tensor ``x`` are where NumPy cannot reach them."""
+    return device_of(x) is not CPU or isinstance(getattr(x, "_array", None), RemoteArray)
 
 
 def place_of(array):

@@ -16,12 +16,13 @@ from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.device_array import placed
 from rushlight.docstrings import document
+from rushlight.handled import cover, handled, is_handled
 from rushlight.meta import is_meta, refuse_reading
 from rushlight.remote import default_device, device_of, is_remote
 
 __all__ = [
     "Size", "Tensor", "as_class", "constant", "disabled_torch_dispatch", "disabled_torch_function",
-    "from_array", "method", "reads_values", "refuse_dispatch", "short",
+    "from_array", "has_handler", "method", "reads_values", "short",
 ]  # fmt: skip
 
 
@@ -134,19 +135,14 @@ def disabled_torch_function(*args, **kwargs):
     return NotImplemented
 
 
-def disabled_torch_dispatch(*args, **kwargs):
-    """The ``__torch_dispatch__`` of classes that do not define one."""
-    return NotImplemented
+def disabled_torch_dispatch(func, types, args=(), kwargs=None):
+    """The ``__torch_dispatch__`` of Tensor: ``func`` on the memory of its operands."""
+    return late.handlers().beneath(func, args, kwargs or {})
 
 
-def refuse_dispatch(cls):
-    """Raise NotImplementedError if ``cls`` has a ``__torch_dispatch__``: nothing would call it."""
-    if cls.__torch_dispatch__ is not disabled_torch_dispatch:
-        raise NotImplementedError(
-            f"{cls.__name__}: __torch_dispatch__ of tensor classes is not called. Define "
-            "__torch_function__ for a class of tensors, or use TorchDispatchMode from "
-            "torch.utils._python_dispatch to see each operation, also those of backward"
-        )
+def has_handler(cls):
+    """Whether the class ``cls`` computes operations on its tensors itself (``handled.py``)."""
+    return cls.__torch_dispatch__ is not disabled_torch_dispatch
 
 
 def short(function):
@@ -184,6 +180,8 @@ def as_class(x, cls):
     """
     try:
         x.__class__ = cls
+        if has_handler(cls):
+            cover(x)
         return x
     except TypeError:
         found = Tensor._make_subclass(cls, x)
@@ -274,6 +272,11 @@ class Tensor(metaclass=TensorMeta):
 
     def __init_subclass__(cls, intercepts=True, **kwargs):
         super().__init_subclass__(**kwargs)
+        if has_handler(cls):
+            own = getattr(cls.__torch_function__, "__func__", None)
+            if own is vars(Tensor)["__torch_function__"].__func__:
+                cls.__torch_function__ = disabled_torch_function  # as in PyTorch
+            late.handlers().bind(cls)
         overrides = cls.__torch_function__ is not disabled_torch_function
         # Without ``intercepts``, instances have no array, and never get along the fast path.
         cls._is_awaited = overrides and intercepts
@@ -284,7 +287,6 @@ class Tensor(metaclass=TensorMeta):
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
-        refuse_dispatch(cls)
         late.refresh(data)
         if cls._is_awaited:
             _leave_fast_path(cls)
@@ -295,6 +297,8 @@ class Tensor(metaclass=TensorMeta):
         self.turned = True
         self.cell = data.cell
         self.node = None
+        if has_handler(cls):
+            cover(self)
         if mode.intercept and (recording := mode.recorder()):
             recording.note_alias(self, data)
         if require_grad:
@@ -302,13 +306,19 @@ class Tensor(metaclass=TensorMeta):
         return self
 
     @staticmethod
-    def _make_wrapper_subclass(cls, *args, **kwargs):
-        """Raise: a tensor without memory of its own needs ``__torch_dispatch__``."""
-        refuse_dispatch(cls)
-        raise NotImplementedError(
-            f"{cls.__name__}: tensors that only wrap others do not exist; derive from a class with "
-            "__torch_function__ that is no Tensor, or hold the memory by _make_subclass"
-        )
+    def _make_wrapper_subclass(cls, size, **options):
+        """A tensor of class ``cls`` with the shape ``size`` and without memory of its own."""
+        if not has_handler(cls):
+            raise TypeError(f"{cls.__name__} must define __torch_dispatch__")
+        self = _new(cls)
+        self._grad = self.view_of = self.node = None
+        self.turned = True
+        self._cell = mode.inference_cell() if mode.state.inference else None
+        array, device, start, requires_grad = late.handlers().described(size, **options)
+        handled(self, array, None, device, start)
+        if requires_grad:
+            self.requires_grad = True
+        return self
 
     @property
     def cell(self):
@@ -385,7 +395,7 @@ class Tensor(metaclass=TensorMeta):
         return self._array.size * self._array.itemsize
 
     is_cpu = property(
-        lambda self: not is_remote(self),
+        lambda self: device_of(self) is CPU,
         doc="""True if the elements are in the computer's own memory.
 
         >>> import rushlight as torch
@@ -478,6 +488,8 @@ _NUMBERS = ("item", "bool", "int", "float", "complex", "index")  # methods that 
 def _read_far(x, function, args, kwargs):
     """Run a method that reads elements on a tensor that is not on the CPU."""
     name = function.__name__.strip("_")
+    if is_handled(x):
+        return late.handlers().read(x, name, function, args, kwargs)
     if is_meta(x):
         refuse_reading(x, name)
     elif name in ("numpy", "array") and not kwargs.get("force"):

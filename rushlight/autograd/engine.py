@@ -17,6 +17,7 @@ from rushlight.autograd.write import check_inference
 from rushlight.device_array import reserved
 from rushlight.dtype import OF
 from rushlight.errors import GraphError, ShapeError
+from rushlight.handled import is_handled, twin
 from rushlight.remote import RemoteArray, device_of
 from rushlight.strides import dense_strides, ordered_like, visit_order
 from rushlight.tensor import Tensor, from_array
@@ -206,7 +207,7 @@ def _plain_step(pending, queue, shared, node, g, leads):
 
 def _share(shared, g):
     """Note that ``g`` may have several holders. The reference is weak: ids are used again."""
-    if type(g) is ndarray:
+    if type(g) is ndarray or is_handled(g):
         shared[id(g)] = ref(g)
 
 
@@ -409,6 +410,9 @@ def _accumulate(node, g, shared):
         )
     elif (recording := mode.recorder()) and not mode.state.grad:
         recording.accumulate(tensor, g)
+    elif before is None and is_handled(g) and g.node is None:
+        # As in PyTorch, a gradient without other holders becomes the tensor's own.
+        tensor._grad = g.clone() if id(g) in shared and shared[id(g)]() is g else twin(g)
     else:
         tensor._grad = _accumulated(before, g, tensor)
     if node.hooks:
@@ -458,7 +462,8 @@ def _accumulated(before, g, leaf):
     as ``_laid_out`` lets an array lie.
     """
     arrays = [getattr(t, "_array", None) for t in (g, leaf)]
-    if g.node is not None or not all(isinstance(a, RemoteArray) for a in arrays):
+    handled = is_handled(g) or is_handled(leaf) or (before is not None and is_handled(before))
+    if handled or g.node is not None or not all(isinstance(a, RemoteArray) for a in arrays):
         return g.clone() if before is None else before + g
     if before is not None:
         in_place = before.node is None and isinstance(before._array, RemoteArray)

@@ -9,6 +9,7 @@ from rushlight.autograd.hooks import RemovableHandle, Retained, add_hook, retain
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF, dtype
+from rushlight.handled import takes_handler
 from rushlight.meta import is_meta
 from rushlight.remote import device_of
 from rushlight.shapes import flag
@@ -17,7 +18,6 @@ from rushlight.tensor import (
     as_class,
     from_array,
     method,
-    refuse_dispatch,
     short,
 )
 
@@ -338,6 +338,8 @@ def data(self):
         found = late.overridden(vars(Tensor)["data"].__get__, (self,), {})
         if found is not NotImplemented:
             return found
+        if takes_handler(self):
+            return late.handlers().detached(self)
     if self.view_of is not None and self.view_of.lazy:
         return detached(self)
     t = from_array(self._array)
@@ -398,6 +400,8 @@ def detach(self):
         found = late.overridden(detach, (self,), {})
         if found is not NotImplemented:
             return found
+        if takes_handler(self):
+            return late.handlers().detached(self)
     refresh(self)
     return detached(self)
 
@@ -423,7 +427,6 @@ def as_subclass(self, cls):
     """
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
-    refuse_dispatch(cls)
     with mode.unasked():
         return as_class(self[...], cls)
 

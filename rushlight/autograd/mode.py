@@ -52,6 +52,7 @@ class _State(threading.local):
     autocast: Any = None  # the Policy that casts operands in an autocast region, or None
     dispatch = True  # __torch_function__ of subclasses is called
     function_modes: Any = None  # the TorchFunctionModes that are on, the innermost last, or None
+    handlers = True  # __torch_dispatch__ of subclasses is called
     place: Any = None  # the device of new tensors, or None for the CPU
     entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
     dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None

@@ -12,6 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
+from rushlight.handled import takes_handler
 from rushlight.meta import is_meta, refuse
 from rushlight.notices import warn
 from rushlight.remote import is_remote
@@ -184,7 +185,10 @@ def assign(x, value, name="write"):
     if active is not None:
         return active.write(x, value)
     if mode.intercept and (is_remote(x) or is_remote(value)):
-        _write_far(x, value)
+        if takes_handler(x, value):
+            late.handlers().ask("copy_", x, value)
+        else:
+            _write_far(x, value)
         stamp(x)
         follow(x, value)
         return x

@@ -42,7 +42,9 @@ class AtenOverload:
 
     def __init__(self, call, packet, overload, op=None):
         self._call, self._overloadpacket, self._overloadname = call, packet, overload
-        self._set_op(getattr(call, "op", None) if op is None else op)
+        if op is None and not hasattr(call, "is_in_place"):
+            op = getattr(call, "op", None)
+        self._set_op(op)
         self._opname = packet.__name__
         self.__name__ = f"{packet.__name__}.{overload}"
         self.__module__ = "torch.ops.aten"
@@ -155,6 +157,8 @@ def _sparse_addmm(*args, **options):
 _UNNAMED: dict = {
     "_to_copy": _to_copy,
     "slice": _slice,
+    "index": lambda self, indices: self[tuple([slice(None) if i is None else i for i in indices])],
+    "_local_scalar_dense": lambda self: self.item(),
     "alias": lambda self: self.view_as(self),
     "_pin_memory": lambda self, device=None: self.pin_memory(),
     "_sparse_addmm": _sparse_addmm,

@@ -19,6 +19,7 @@ from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
+from rushlight.handled import HandledArray, keep
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.handlers import by_name, overridden, overrides
@@ -121,12 +122,18 @@ def apply(op, args, params, given=None, named=None):
         return apply(op, (_no_tensor(op, operands), *args[1:]), params)
     grad = not mode.grad_off or mode.state.grad
     recording = grad and any(parents)
+    shown = params
     if op.prepare is not None:
         try:
             params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
         except AttributeError:
             _refuse_numbers(op, operands)
             raise
+    if run is not compute and _has_handled(arrays, shown):
+        if mode.state.handlers:
+            parents = parents if recording else None
+            return _handled(op, args, shown, arrays, parents, params, grad)
+        arrays, params = late.handlers().beneath_of(arrays, params)
     inputs = (arrays,) if op.variadic else arrays
     result = run(op, inputs, params)
     if type(result) is tuple:
@@ -139,6 +146,36 @@ def apply(op, args, params, given=None, named=None):
     if recording and OF[result.dtype].category > 1:
         record(op, operands, arrays, parents, params, out)
     return out
+
+
+def _has_handled(arrays, params):
+    """Whether an operand, or a tensor among ``params``, is one whose class has a handler."""
+    for a in arrays:
+        if type(a) is HandledArray:
+            return True
+    return any(type(getattr(v, "_array", None)) is HandledArray for v in params.values())
+
+
+def _handled(op, args, shown, arrays, parents, params, tracked):
+    """The result of ``op`` from the handler of an operand's class, with its history."""
+    found = late.handlers().operation(op, args, shown)
+    several = isinstance(found, (list, tuple))
+    outs = list(found) if several else [found]
+    if not all(isinstance(t, Tensor) for t in outs):
+        return found
+    if op.kind == "view" and not several:
+        _link(found, args, op, params, tracked)
+    if parents is not None:
+        operands = args[0] if op.variadic else args
+        if several:
+            node = record_several(op, operands, arrays, parents, params, outs)
+        elif OF[found._array.dtype].category > 1:
+            node = record(op, operands, arrays, parents, params, found)
+        else:
+            node = None
+        if node is not None:
+            node.saved = tuple([keep(v) for v in node.saved])
+    return tuple(outs) if several else found
 
 
 def _on_any_device(op, inputs, params):
@@ -206,6 +243,7 @@ def record_several(op, operands, arrays, parents, params, outs):
     for i, o in enumerate(outs):
         floats = OF[o._array.dtype].category > 1
         o.node = output(node, i, len(outs), o._array) if floats else None
+    return node
 
 
 def record(op, operands, arrays, parents, params, out, outs=None):

@@ -22,6 +22,7 @@ from rushlight.autograd.write import (
 )
 from rushlight.device_array import DeviceArray
 from rushlight.errors import ShapeError
+from rushlight.handled import takes_handler
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
 from rushlight.tensor import Tensor
 
@@ -62,6 +63,8 @@ def overwrite(x, call, others, params, into, uniform=False, shared=""):
     op = call.op
     name = op.name + "_"
     check_write(x, name)
+    if mode.intercept and takes_handler(x, *others):
+        return late.handlers().in_place(name, call, x, others, params)
     if others and (rule := rule_in_place(name)):
         refuse_overlap(x, others, name, rule)
     if shared:

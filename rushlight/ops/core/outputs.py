@@ -19,6 +19,7 @@ from rushlight.autograd.write import (
 )
 from rushlight.dtype import OF, from_python
 from rushlight.errors import DtypeError, GraphError, LayoutError
+from rushlight.handled import takes_handler
 from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
@@ -232,6 +233,8 @@ def in_place(call, name, saves_result=False, direct=None):
         except GraphError:
             _refuse_types(call, self, args, kwargs)
             raise
+        if mode.intercept and takes_handler(self, *args, *kwargs.values()):
+            return late.handlers().in_place(name, call, self, args, kwargs)
         if rule:
             refuse_overlap(self, (*args, *kwargs.values()) if kwargs else args, name, rule)
         if direct and Destination.suits(self, (*args, *kwargs.values())):

@@ -11,6 +11,7 @@ from rushlight.device import CPU, META, require
 from rushlight.device_array import placed, reserved
 from rushlight.docstrings import document
 from rushlight.errors import ShapeError
+from rushlight.handled import takes_handler
 from rushlight.meta import MetaArray
 from rushlight.ops.core.definition import OPS, composed, function
 from rushlight.ops.core.kinds import source
@@ -318,6 +319,9 @@ def _like(name, value):
 
 
 def _made_like(input, value, name, d, form, requires_grad, device):
+    if mode.intercept and takes_handler(input):
+        named = {"fill_value": value} if name == "full_like" else {}
+        return finished(late.handlers().like(name, input, d, form, device, **named), requires_grad)
     if mode.intercept and device is None and device_of(input) is not default_device():
         with at(device_of(input)):
             return _made_like(input, value, name, d, form, requires_grad, device)
@@ -398,6 +402,11 @@ def _new_method(name, value):
         size = _named_size(name, size, named) if named else size
         if not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+        if mode.intercept and takes_handler(self):
+            given = {"dtype": dtype, "device": device}
+            given = {k: v for k, v in given.items() if v is not None}
+            found = late.handlers().ask(name, self, list(sized(size, name)), **given)
+            return finished(found, requires_grad)
         if mode.intercept and device is None and device_of(self) is not default_device():
             with at(device_of(self)):
                 return make(self, *size, dtype=dtype, requires_grad=requires_grad)

@@ -19,7 +19,7 @@ from rushlight.ops.create.from_data import array_of, new
 from rushlight.ops.tensor.memory_format import strided
 from rushlight.remote import at, default_device, device_of
 from rushlight.storage import Storage
-from rushlight.tensor import Size, Tensor, as_class, refuse_dispatch
+from rushlight.tensor import Size, Tensor, as_class
 from rushlight.typed_storage import TypedStorage
 
 __all__ = ["CUDA_TYPES", "CudaType", "TensorType", "legacy_constructor", "named_type"]
@@ -73,7 +73,6 @@ def legacy_constructor(cls, *args, dtype=None, device=None):
     found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
     if cls is Tensor:
         return found
-    refuse_dispatch(cls)
     return as_class(found, cls)
 
 

@@ -9,6 +9,7 @@ from rushlight.autograd.tape import refresh, typed
 from rushlight.device import CPU, META, device, require
 from rushlight.device_array import is_dense, placed, sent
 from rushlight.docstrings import document
+from rushlight.handled import takes_handler
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import composed, function
@@ -271,6 +272,12 @@ def _moved(x, d, dtype, form):
     """``x`` with its elements on the device ``d``; those of ``meta`` are lost for good."""
     if is_meta(x):
         refuse()
+    if takes_handler(x):
+        out = late.handlers().moved(x, d, dtype, form)
+        if x.node is not None and mode.records():
+            params = {"there": d, "back": device_of(x), "count": Crossing()}
+            record(_to_device.op, (x,), [x._array], [x.node], params, out)
+        return out
     recording = mode.recorder()
     if recording is not None and not recording.batches and d is not META:
         recording.enter(d)

@@ -9,6 +9,7 @@ import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
+from rushlight.device import CPU
 from rushlight.device_array import DeviceArray, to_host
 from rushlight.dtype import OF
 from rushlight.meta import is_meta
@@ -437,14 +438,14 @@ def __repr__(self, *, tensor_contents=None):
     refresh(self)
     forward_ad = sys.modules.get("rushlight.autograd.forward_ad")  # was imported if it is in use
     if forward_ad is None or forward_ad._current_level < 0:
-        return _text(self)
+        return _text(self, contents=tensor_contents)
     primal, tangent = forward_ad.unpack_dual(self)
     if tangent is None:
         return _text(self)
     return _text(self, primal.node, _text(tangent) if tangent.ndim else f"{tangent.item()}")
 
 
-def _text(self, node=None, tangent=None):
+def _text(self, node=None, tangent=None, contents=None):
     """The text of ``self``, with the tangent's text; then the history is that of ``node``."""
     node = self.node if tangent is None else node
     name = None
@@ -457,8 +458,9 @@ def _text(self, node=None, tangent=None):
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,
         grad_fn_name=name,
-        device_suffix=str(self.device) if is_remote(self) else None,
+        device_suffix=str(self.device) if device_of(self) is not CPU else None,
         tangent=tangent,
+        given=contents,
         class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )
     return f"Parameter({found})" if getattr(self, "_is_param", False) else found

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import (
@@ -14,6 +15,7 @@ from rushlight.autograd.write import (
 )
 from rushlight.device_array import copies_later
 from rushlight.errors import ShapeError
+from rushlight.handled import takes_handler
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.in_place import computed_there
 from rushlight.ops.core.kinds import kernel
@@ -72,6 +74,8 @@ def copy_(self, other, non_blocking=False):
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}"
         )
     check_write(self, "copy_", other.node is not None)
+    if mode.intercept and takes_handler(self, other):
+        return late.handlers().in_place("copy_", lambda x, value: value, self, (other,), {})
     if shares(self, other):
         refuse_overlap(self, (other,), "copy_")
     target = self._array.shape
