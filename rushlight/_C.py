@@ -15,6 +15,7 @@ from rushlight.backends.cuda import _BlasBackend, _LinalgBackend  # noqa: F401
 from rushlight.defaults import get_default_device
 from rushlight.device import device as device
 from rushlight.dtype import dtype as dtype
+from rushlight.handled import is_handled
 from rushlight.linalg import LinAlgError as _LinAlgError  # noqa: F401 - programs catch it
 from rushlight.random import Generator as Generator
 from rushlight.random import default_generator as default_generator
@@ -87,6 +88,11 @@ def _get_tracing_state():
 def _get_default_device():
     """Return the type of the device on which new tensors are made, such as ``"cpu"``."""
     return get_default_device().type
+
+
+def _dispatch_isTensorSubclassLike(x):
+    """Whether the class of a tensor has ``__torch_dispatch__``, or a mode sees the operations."""
+    return is_handled(x) or mode.state.dispatch_modes is not None
 
 
 def _is_tracing():

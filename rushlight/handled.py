@@ -4,10 +4,10 @@ The handler computes each operation on such a tensor, below autograd: the tape r
 as it records any other. The tensor may have no memory of its own (``_make_wrapper_subclass``), or
 elements that only the handler gets to see (``_make_subclass``).
 
-The array of such a tensor is a ``HandledArray``, a remote array: the full path of an operation finds
-it among the operands, and calls ``library/handlers.py``. Nothing else can read its elements. The tape
-saves arrays; so a ``HandledArray`` that is saved keeps a *twin* of its tensor, an object of the same
-class with the same attributes, and without history.
+The array of such a tensor is a ``HandledArray``, a remote array. The full path of an operation
+finds it among the operands, and calls ``library/handlers.py``. Nothing else can read its elements.
+The tape saves arrays. So a ``HandledArray`` that is saved keeps a *twin* of its tensor: an object
+of the same class with the same attributes, and without history.
 """
 
 import weakref
@@ -20,17 +20,9 @@ from rushlight.device import CPU
 from rushlight.remote import Crossing, RemoteArray, place_of
 
 __all__ = [
-    "HandledArray",
-    "attributes",
-    "cover",
-    "handled",
-    "is_handled",
-    "keep",
-    "lifted",
-    "refuse_memory",
-    "takes_handler",
-    "twin",
-]
+    "HandledArray", "attributes", "classes_of", "cover", "handled", "is_handled", "keep", "lifted",
+    "own_slots", "refuse_class", "refuse_memory", "takes_handler", "twin",
+]  # fmt: skip
 
 _new = object.__new__
 #: The fields of a tensor that are not copied to its twin.
@@ -70,9 +62,9 @@ def refuse_memory(name="") -> NoReturn:
     """Raise the error that the elements of a tensor with a handler were asked for."""
     where = f"{name}: " if name else ""
     raise NoElements(
-        f"{where}the elements of a tensor whose class has __torch_dispatch__ were asked for outside "
-        "of the class's handler. The tensor has a shape, and its data is not allocated; let the "
-        "handler unwrap it first"
+        f"{where}the elements of a tensor whose class has __torch_dispatch__ were asked for "
+        "outside of the class's handler. The tensor has a shape, and its data is not allocated; "
+        "let the handler unwrap it first"
     )
 
 
@@ -162,8 +154,28 @@ def takes_handler(*values):
     return mode.state.handlers and any(map(is_handled, values))
 
 
-def _slots(kind):
-    """The names of the fields that classes between ``kind`` and Tensor have outside ``__dict__``."""
+def classes_of(values):
+    """The classes with a handler among ``values``, also inside lists, each one once."""
+    found: list = []
+    for x in values:
+        if isinstance(x, (list, tuple)):
+            found += [k for k in classes_of(x) if k not in found]
+        elif is_handled(x) and type(x) not in found:
+            found.append(type(x))
+    return tuple(found)
+
+
+def refuse_class(x, kind):
+    """Raise RuntimeError: the memory of ``x`` belongs to the handler of its class."""
+    raise RuntimeError(
+        f"Creating a new Tensor subclass {kind.__name__} but the raw Tensor object is already "
+        f"associated to a python object of type {type(x).__name__} which is not a subclass of the "
+        "requested type"
+    )
+
+
+def own_slots(kind):
+    """The names of the fields that ``kind``, a subclass of Tensor, has outside ``__dict__``."""
     for owner in kind.__mro__:
         names: Any = vars(owner).get("__slots__", ())
         for name in (names,) if isinstance(names, str) else names:
@@ -173,13 +185,13 @@ def _slots(kind):
 
 def attributes(x):
     """The attributes of ``x`` that its class, or the user, gave it."""
-    return {**x.__dict__, **{k: getattr(x, k) for k in _slots(type(x)) if hasattr(x, k)}}
+    return {**x.__dict__, **{k: getattr(x, k) for k in own_slots(type(x)) if hasattr(x, k)}}
 
 
 def twin(x):
     """Another object of the class of ``x`` with its attributes and its memory, without history."""
     t = _new(type(x))
-    for name in _slots(type(x)):
+    for name in own_slots(type(x)):
         if hasattr(x, name):
             setattr(t, name, getattr(x, name))
     t.__dict__.update(x.__dict__)

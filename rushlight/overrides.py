@@ -116,7 +116,9 @@ class BaseTorchFunctionMode(TorchFunctionMode):
 
 @contextmanager
 def enable_reentrant_dispatch():
-    """Do nothing: functions that are called inside of ``__torch_function__`` work as they are.
+    """A context inside of ``__torch_dispatch__`` of a class, in which autograd records again.
+
+    Functions that are called inside of ``__torch_function__`` work as they are.
 
     Returns:
         A context manager.
@@ -126,7 +128,13 @@ def enable_reentrant_dispatch():
     ...     torch.ones(1)
     tensor([1.])
     """
-    yield
+    above = mode.state.above
+    was = mode.set_grad(True) if above else None
+    try:
+        yield
+    finally:
+        if above:
+            mode.set_grad(was)
 
 
 def is_tensor_like(inp):

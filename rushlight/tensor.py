@@ -16,7 +16,7 @@ from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.device_array import placed
 from rushlight.docstrings import document
-from rushlight.handled import cover, handled, is_handled
+from rushlight.handled import cover, handled, is_handled, refuse_class
 from rushlight.meta import is_meta, refuse_reading
 from rushlight.remote import default_device, device_of, is_remote
 
@@ -276,7 +276,6 @@ class Tensor(metaclass=TensorMeta):
             own = getattr(cls.__torch_function__, "__func__", None)
             if own is vars(Tensor)["__torch_function__"].__func__:
                 cls.__torch_function__ = disabled_torch_function  # as in PyTorch
-            late.handlers().bind(cls)
         overrides = cls.__torch_function__ is not disabled_torch_function
         # Without ``intercepts``, instances have no array, and never get along the fast path.
         cls._is_awaited = overrides and intercepts
@@ -288,6 +287,8 @@ class Tensor(metaclass=TensorMeta):
     def _make_subclass(cls, data, require_grad=False):
         """A tensor of class ``cls`` over the memory of ``data``, without history."""
         late.refresh(data)
+        if is_handled(data) and not issubclass(type(data), cls):
+            refuse_class(data, cls)
         if cls._is_awaited:
             _leave_fast_path(cls)
         self = _new(cls)

@@ -9,7 +9,7 @@ from rushlight.autograd.hooks import RemovableHandle, Retained, add_hook, retain
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF, dtype
-from rushlight.handled import takes_handler
+from rushlight.handled import cover, is_handled, refuse_class, takes_handler
 from rushlight.meta import is_meta
 from rushlight.remote import device_of
 from rushlight.shapes import flag
@@ -17,6 +17,7 @@ from rushlight.tensor import (
     Tensor,
     as_class,
     from_array,
+    has_handler,
     method,
     short,
 )
@@ -315,6 +316,8 @@ def _set_data(self, value):
         self.cell = [*self.cell]
     self._array, self.turned = value._array, True
     self.view_of = None
+    if has_handler(type(self)):
+        cover(self)
     if self.node is not None:
         self.node.fit(value._array)
 
@@ -427,6 +430,8 @@ def as_subclass(self, cls):
     """
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
+    if is_handled(self) and not issubclass(type(self), cls):
+        refuse_class(self, cls)
     with mode.unasked():
         return as_class(self[...], cls)
 

@@ -53,6 +53,7 @@ class _State(threading.local):
     dispatch = True  # __torch_function__ of subclasses is called
     function_modes: Any = None  # the TorchFunctionModes that are on, the innermost last, or None
     handlers = True  # __torch_dispatch__ of subclasses is called
+    above = False  # inside of such a handler: whether operations are recorded above it
     place: Any = None  # the device of new tensors, or None for the CPU
     entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
     dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None

@@ -1,15 +1,14 @@
 """Calls of ``__torch_dispatch__`` of tensor classes: the *handlers* that compute operations.
 
-An operation on a tensor of such a class comes here below autograd (``ops/core/dispatch.py``). What is
-no single operation of rushlight's, such as ``detach``, ``copy_`` and ``zeros_like``, has a rule here,
-which shows the handler PyTorch's operator.
+An operation on a tensor of such a class comes here below autograd (``ops/core/dispatch.py``).
+Operations that PyTorch has under other names have a rule here, and so have functions that are no
+single operation, such as ``zeros_like``.
 """
 
 import copy
 import inspect
 import sys
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -18,13 +17,13 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import stamp, write
 from rushlight.device import CPU, require
 from rushlight.dtype import OF, from_python, get_default_dtype
-from rushlight.handled import HandledArray, attributes, is_handled, refuse_memory, twin
+from rushlight.handled import HandledArray, attributes, classes_of, is_handled, refuse_memory, twin
 from rushlight.library.aten import overload_of, packet
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.shaped import Shaped
-from rushlight.tensor import Tensor, from_array, has_handler
+from rushlight.tensor import Tensor, from_array
 
-__all__ = ["beneath", "beneath_of", "bind", "described", "hand_over", "operation", "read"]
+__all__ = ["beneath", "beneath_of", "described", "hand_over", "operation", "read"]
 
 
 # Calling ----------------------------------------------------------------------------------
@@ -40,30 +39,28 @@ def hand_over(func, args, kwargs):
     """
     mode.refuse_in_trace(f"{func} has an operand whose class has __torch_dispatch__")
     args, kwargs = _own(args), {k: _own(v) for k, v in kwargs.items()}
-    kinds: list[Any] = []
-    for x in _tensors((*args, *kwargs.values())):
-        if type(x) not in kinds and has_handler(type(x)):
-            kinds.append(type(x))
+    kinds = classes_of((*args, *kwargs.values()))
     if not kinds:  # a handler gave a plain tensor for a part of an operation
         with mode.no_grad():
             return func(*args, **kwargs)
     grad = mode.set_grad(False)
     autocast = mode.exchange("autocast", None)
     in_rule, mode.state.in_rule = mode.state.in_rule, False
+    above, mode.state.above = mode.state.above, grad
     try:
-        # A subclass is asked before its base class; otherwise the first operand's class comes first.
+        # A subclass is asked before its base class, then the first operand's class.
         for kind in sorted(kinds, key=lambda t: -len(t.__mro__)):
-            found = kind.__torch_dispatch__(func, tuple(kinds), tuple(args), kwargs)
+            found = kind.__torch_dispatch__(func, kinds, tuple(args), kwargs)
             if found is not NotImplemented:
                 return _checked(found)
     finally:
-        mode.state.in_rule = in_rule
+        mode.state.in_rule, mode.state.above = in_rule, above
         mode.exchange("autocast", autocast)
         mode.set_grad(grad)
     listed = "".join([f"\n  - tensor subclass {kind}" for kind in kinds])
     raise TypeError(
-        f"Multiple dispatch failed for 'torch.ops.{func}'; all __torch_dispatch__ handlers returned "
-        f"NotImplemented:\n{listed}"
+        f"Multiple dispatch failed for 'torch.ops.{func}'; all __torch_dispatch__ handlers "
+        f"returned NotImplemented:\n{listed}\nno implementation found for 'torch.ops.{func}'"
     )
 
 
@@ -112,7 +109,7 @@ def operation(op, args, params):
 
 
 def _free(found, given):
-    """``found`` as an object that may get a history: another one if it has one, or is an operand."""
+    """``found`` as an object that may get a history: it has none yet, and is no operand."""
     if not isinstance(found, Tensor):
         return found
     if any(found is x for x in given) or found.node is not None or found.view_of is not None:
@@ -204,10 +201,15 @@ def _split(x, *, shape, places):
 
 
 def _index(x, *keys, dims):
+    return ask("index", x, _keys(keys, dims))
+
+
+def _keys(keys, dims):
+    """PyTorch's list of an index for each dim."""
     listed: list = [None] * (max(dims) + 1)
     for dim, key in zip(dims, keys, strict=False):
         listed[dim] = key
-    return ask("index", x, listed)
+    return listed
 
 
 def _linear(bias, x, weight):
@@ -238,7 +240,7 @@ _RULES: dict = {
     **dict.fromkeys(("linear_unbiased", "linear_unbiased_nd"),
                     lambda x, weight: _linear(None, x, weight)),
     "to_copy": _cast,
-    "max_all": lambda x, dim=None, keepdim=False: ask("max", x), "min_all": lambda x, dim=None, keepdim=False: ask("min", x),
+    "max_all": lambda x, **_: ask("max", x), "min_all": lambda x, **_: ask("min", x),
     "max": _along("max"), "min": _along("min"),
 }  # fmt: skip
 
@@ -321,10 +323,6 @@ def described(
 # What is no single operation ------------------------------------------------------------------
 
 
-def bind(cls):
-    """Note that the class ``cls`` has a handler."""
-
-
 def detached(x):
     """``x`` without its history: what the handler gives for ``detach``."""
     found = ask("detach", x)
@@ -351,9 +349,38 @@ def in_place(name, call, x, args, kwargs):
     given = _tensors((x, *args, *kwargs.values()))
     if mode.records() and any(t.node is not None for t in given):
         return write(x, call(x, *args, **kwargs), name)
-    ask(name, x, *args, **kwargs)
+    rule = _WRITES.get(name)
+    if rule is not None:
+        rule(x, *args, **kwargs)
+    elif hasattr(Tensor, name):
+        func = packet(name).default
+        hand_over(func, *_placed(func, ["self"], [x], args, kwargs))
+    else:  # rushlight's own
+        write(x, call(x, *args, **kwargs), name)
+        return x
     stamp(x)
     return x
+
+
+def _placed(func, names, operands, others, named):
+    """The arguments of a method in PyTorch's order, from operands and parameters by name."""
+    listed = _parameters(func._call)
+    if not named.keys() <= listed.keys():
+        return (*operands, *others), named
+    left, placed, named = [*operands, *others], [], dict(named)
+    for k, p in listed.items():
+        if p.kind is p.KEYWORD_ONLY or not (left or k in named):
+            break
+        placed.append(named.pop(k) if k in named else left.pop(0))
+    return (*placed, *left), named
+
+
+def _put(x, value, *keys, dims, accumulate=False):
+    ask("index_put_", x, _keys(keys, dims), value, *([True] if accumulate else []))
+
+
+#: The name of an in-place operation of rushlight's → what PyTorch has in its place.
+_WRITES = {"put_": _put}
 
 
 def moved(x, d, dtype, form):

@@ -18,6 +18,7 @@ from rushlight.device import CPU
 from rushlight.device_array import DeviceArray, placed, recording_of, reserved
 from rushlight.dtype import float64
 from rushlight.errors import DtypeError
+from rushlight.handled import is_handled
 from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
@@ -302,6 +303,7 @@ class Elementwise(Optimizer):
         flat = [
             (p, c) for p, c in ready
             if real_type(p) and id(p) not in plan.repeated and self._fits(p, plan.names)
+            and not is_handled(p._grad)
         ]  # fmt: skip
         if flat and self._joint:
             params, counts = zip(*flat, strict=True)
@@ -530,6 +532,8 @@ class _Unwritten:
 
 def filled(shape, fill, p):
     """Return a tensor of ``shape`` with the dtype and on the device of ``p``."""
+    if is_handled(p):
+        return rushlight.full_like(p, fill).reshape(shape)
     d = p.dtype.numpy
     array = MetaArray(shape, d) if is_meta(p) else np.full(shape, fill, d)
     return from_array(placed(array, device_of(p)))

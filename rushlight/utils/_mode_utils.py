@@ -18,7 +18,7 @@ def all_same_mode(modes):
 
 @contextlib.contextmanager
 def no_dispatch():
-    """A context in which no mode sees the operations.
+    """A context in which neither modes nor classes of tensors see the operations.
 
     >>> import rushlight as torch
     >>> with no_dispatch():
@@ -26,7 +26,9 @@ def no_dispatch():
     tensor([2., 2.])
     """
     was = mode.exchange("dispatch_modes", None)
+    handlers, mode.state.handlers = mode.state.handlers, False
     try:
         yield
     finally:
+        mode.state.handlers = handlers
         mode.exchange("dispatch_modes", was)

@@ -8,6 +8,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.device import require
 from rushlight.dtype import dtype as dtype_type
 from rushlight.dtype import from_python
+from rushlight.handled import is_handled
 from rushlight.meta import NoData
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
@@ -32,7 +33,8 @@ class Conversion(Registry):
             with no_grad():
                 found = fn(parameter)
                 grad = None if parameter.grad is None else fn(parameter.grad)
-                if conversions.get_swap_module_params_on_conversion():
+                own = mode.intercept and (is_handled(parameter) or is_handled(found))
+                if own or conversions.get_swap_module_params_on_conversion():
                     self._swap(name, parameter, found, grad)
                     continue
                 # A tensor cannot get or lose its elements: the module gets another parameter.

@@ -131,8 +131,8 @@ def apply(op, args, params, given=None, named=None):
             raise
     if run is not compute and _has_handled(arrays, shown):
         if mode.state.handlers:
-            parents = parents if recording else None
-            return _handled(op, args, shown, arrays, parents, params, grad)
+            wanted = parents if recording else None
+            return _handled(op, args, shown, arrays, wanted, params, grad)
         arrays, params = late.handlers().beneath_of(arrays, params)
     inputs = (arrays,) if op.variadic else arrays
     result = run(op, inputs, params)

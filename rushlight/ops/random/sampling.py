@@ -11,11 +11,12 @@ from contextlib import nullcontext
 import numpy as np
 
 import rushlight.dtype as dtypes
-from rushlight import draw, shapes
+from rushlight import draw, late, shapes
 from rushlight.autograd import mode
 from rushlight.docstrings import complete
 from rushlight.draw import philox, philox_rejection
 from rushlight.errors import UnsupportedDtypeError
+from rushlight.handled import takes_handler
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.kinds import kernel, source
@@ -208,11 +209,15 @@ def randperm(n, **named):
     return _new("randperm", (n,), "permutation", (n,), named)
 
 
-def _like(name, input, distribution, parameters, named):
+def _like(name, input, distribution, parameters, named, placed=()):
+
     if not isinstance(input, Tensor):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
+    if mode.intercept and takes_handler(input):
+        requires_grad = named.pop("requires_grad", False)
+        return finished(late.handlers().ask(name, input, *placed, **named), requires_grad)
     if mode.intercept and named.get("device") is None and device_of(input) is not default_device():
         with at(device_of(input)):
             return _like(name, input, distribution, parameters, named)
@@ -325,7 +330,8 @@ def randint_like(input, *args, **named):
     >>> torch.randint_like(torch.zeros(2, 3), 10).dtype
     torch.float32
     """
-    return _like("randint_like", input, "integers", _bounds("randint_like", args, named), named)
+    bounds = _bounds("randint_like", args, named)
+    return _like("randint_like", input, "integers", bounds, named, bounds)
 
 
 # From parameters in tensors ---------------------------------------------------------------

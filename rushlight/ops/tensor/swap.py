@@ -5,6 +5,7 @@ import weakref
 from sys import getrefcount
 
 from rushlight.autograd.tape import Leaf
+from rushlight.handled import cover, is_handled, own_slots
 from rushlight.tensor import Tensor, ViewOf
 
 __all__ = ["swap_tensors"]
@@ -41,9 +42,12 @@ def swap_tensors(t1, t2):
             raise RuntimeError(f"swap_tensors: a view of t{position} exists, which would lose it")
     t1.__class__, t2.__class__ = t2.__class__, t1.__class__
     t1.__dict__, t2.__dict__ = t2.__dict__, t1.__dict__
-    for name in _SLOTS:
+    own = set(own_slots(type(t1))) if type(t1) is type(t2) else ()
+    for name in (*_SLOTS, *own):
         _exchange(t1, t2, name)
     for t in (t1, t2):
+        if is_handled(t):
+            cover(t)
         for node in (getattr(t, "node", None), getattr(t, "_leaf", None)):
             if type(node) is Leaf:
                 node.ref = weakref.ref(t)
