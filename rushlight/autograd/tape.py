@@ -162,7 +162,12 @@ class Node:
         if self.is_mixed:  # the rules compute in the result's dtype, as the forward did
             values = [self._typed(i, v) for i, v in enumerate(values)]
         half, op = self.dtype in _WIDE, self.op
-        if half and (not symbolic or (op.role in _ROUNDING and not op.rounds_once)):
+        wide = half and (not symbolic or (op.role in _ROUNDING and not op.rounds_once))
+        if symbolic and mode.intercept and not mode.records():
+            found = self._on_device(g, values, wide, leads)
+            if found is not None:
+                return found
+        if wide:
             # The rule computes in float32 or complex64, and the engine rounds its result once.
             g, values = widened(g), [widened(v) for v in values]
         was = mode.state.place
@@ -182,6 +187,28 @@ class Node:
                 if gi is not None and gi is not g:
                     gi.node = _flat(gi, parent)
         return found
+
+    def _on_device(self, g, values, wide, leads):
+        """What ``backward`` returns, by one program on a device; None if there is none."""
+        if mode.intercept > mode.metas:  # somebody looks at each operation
+            return None
+        every = self.op.rules
+        wanted = tuple(
+            [
+                parent is not None and rule is not None and (leads is None or id(parent) in leads)
+                for parent, rule in zip(self.parents, every, strict=True)
+            ]
+        )
+
+        def rules(g, values):
+            if wide:
+                g, values = widened(g), [widened(v) for v in values]
+            return [
+                rule[0](g, *[values[k] for k in rule[1]]) if want else None
+                for rule, want in zip(every, wanted, strict=True)
+            ]
+
+        return late.remote_calls().gradients(self.op, rules, g, values, (wide, wanted))
 
     def _typed(self, i, value):
         """The saved value ``i``; an operand, unless it is a mask, in the dtype of the result."""

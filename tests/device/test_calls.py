@@ -11,6 +11,7 @@ from rushlight.backend.device import DeviceError
 from rushlight.backend.native import llvm_works
 from rushlight.backend.tallies import Tallies
 from rushlight.device_array import DeviceMemory, driver_of
+from rushlight.ops.core import remote_calls
 
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
@@ -215,6 +216,33 @@ def test_numbers_are_arguments_of_kernels(device):
     T.testing.assert_close(p.cpu(), want)
     assert T.where(x > 0, x, 0.17).tolist() == pytest.approx([1.0, 0.17, 3.0])
     assert x.clamp(min=0.3).add(0.33).tolist() == pytest.approx([1.33, 0.63, 3.33])
+
+
+def test_a_gradient_rule_is_one_program(device):
+    """Numbers are no parts of such programs: each one would need a program of its own."""
+    x, g = T.randn(4, 8, device=device).requires_grad_(), T.randn(4, 8, device=device)
+    driver, F = driver_of(x.device), T.nn.functional
+    for f in (F.gelu, F.silu, lambda x: x.softmax(-1), lambda x: T.where(x > 0, x * x, x.sin())):
+        for _ in range(2):
+            y, x.grad = f(x), None
+            before = driver.launches
+            y.backward(g)
+        near = x.detach().cpu().requires_grad_()
+        f(near).backward(g.cpu())
+        T.testing.assert_close(x.grad.cpu(), near.grad)
+        assert driver.launches - before <= 8  # some 20 by single operations
+    (x * 0.37).backward(g)
+    before = len(remote_calls._gradients.values())
+    for k in range(5):
+        (x * (k + 0.37)).backward(g)
+    assert len(remote_calls._gradients.values()) == before
+
+
+def test_gradients_with_a_history_are_made_by_operations(device):
+    x = T.tensor([1.0, 2.0], device=device, requires_grad=True)
+    (first,) = T.autograd.grad((x**3).sum(), x, create_graph=True)
+    (second,) = T.autograd.grad(first.sum(), x)
+    assert first.tolist() == [3.0, 12.0] and second.tolist() == [6.0, 12.0]
 
 
 def test_numbers_in_a_recorded_graph(fresh):

@@ -84,7 +84,9 @@ def look_at(x, names, depth=0):
     inference = x.is_inference()
     return {
         "shape": (tuple(x.shape), str(x.dtype)),
-        "strides": [s for n, s in zip(x.shape, x.stride(), strict=True) if n > 1] if x.numel() else [],
+        "strides": [s for n, s in zip(x.shape, x.stride(), strict=True) if n > 1]
+        if x.numel()
+        else [],
         "offset": x.storage_offset() if x.numel() else None,
         "leaf": (x.requires_grad, x.is_leaf, inference),
         "retains": not x.is_leaf and x.retains_grad,
@@ -123,7 +125,9 @@ def event(choose):
         line = f"{choose.choice(NAMES)} = {line}"
     line = choose.choice(REGIONS).format(line)
     return "".join(
-        choose.choice(NAMES) if c in "uvw" and not (line[i - 1 : i] + line[i + 1 : i + 2]).strip("(. ),[*=:]")  else c
+        choose.choice(NAMES)
+        if c in "uvw" and not (line[i - 1 : i] + line[i + 1 : i + 2]).strip("(. ),[*=:]")
+        else c
         for i, c in enumerate(line)
     )
 
@@ -135,27 +139,51 @@ def difference(_, lines):
         ours, theirs = (attempt(line, names) for names in both)
         if any(words in str(theirs) for words in THEIRS):
             return None
-        if "no_grad" in line and re.search(r"(t|squeeze|transpose|swapaxes|as_strided)_\(", line): return None
-        if re.search(r"\.(eq|gt|logical_not)_\(", line) and "retains" not in line and ours is None: return None
-        if "inputs=" in line or "(c.grad, a.grad)" in line: return None
+        if "no_grad" in line and re.search(r"(t|squeeze|transpose|swapaxes|as_strided)_\(", line):
+            return None
+        if re.search(r"\.(eq|gt|logical_not)_\(", line) and "retains" not in line and ours is None:
+            return None
+        if "inputs=" in line or "(c.grad, a.grad)" in line:
+            return None
         if not isinstance(ours, type(theirs)):
             return line, repr(ours)[:300], repr(theirs)[:300]
         tensors = [both[1][n] for n in NAMES if hasattr(both[1][n], "stride")]
-        try: [x.is_leaf for x in tensors]
-        except RuntimeError: return None
-        if any(x._is_view() and x.is_leaf and (x.requires_grad or x._base.requires_grad) for x in tensors):
+        try:
+            [x.is_leaf for x in tensors]
+        except RuntimeError:
             return None
-        if any(x._is_view() and x._base.requires_grad and not x.requires_grad and "no_grad" in str(lines) for x in tensors):
+        if any(
+            x._is_view() and x.is_leaf and (x.requires_grad or x._base.requires_grad)
+            for x in tensors
+        ):
             return None
-        if "derivative for set_" in str(ours) or "cannot resize variables" in str(ours) or "single memory location" in str(ours):
+        if any(
+            x._is_view()
+            and x._base.requires_grad
+            and not x.requires_grad
+            and "no_grad" in str(lines)
+            for x in tensors
+        ):
+            return None
+        if (
+            "derivative for set_" in str(ours)
+            or "cannot resize variables" in str(ours)
+            or "single memory location" in str(ours)
+        ):
             return None
         if ours is None and "out=" in line:
             m = re.search(r"out=(\w)", line)[1]
-            if len(re.findall(rf"\b{m}\b", line)) > 1: return None
-            o = both[1][m]
-            if any(o is not both[1][n] and both[1][n].untyped_storage().data_ptr() == o.untyped_storage().data_ptr() for n in re.findall(r"\b[abcd]\b", line.split("out=")[0])):
+            if len(re.findall(rf"\b{m}\b", line)) > 1:
                 return None
-        if "addmm_" in line or re.search(r"(\w) (@|matmul) \1", line): return None
+            o = both[1][m]
+            if any(
+                o is not both[1][n]
+                and both[1][n].untyped_storage().data_ptr() == o.untyped_storage().data_ptr()
+                for n in re.findall(r"\b[abcd]\b", line.split("out=")[0])
+            ):
+                return None
+        if "addmm_" in line or re.search(r"(\w) (@|matmul) \1", line):
+            return None
         try:
             b = look(both[1])
         except Exception as error:
@@ -168,20 +196,38 @@ def difference(_, lines):
             return line, "our look", repr(error)[:300]
         if re.search("data =|set_\\(", " ".join(lines)):
             for n in [*NAMES, "leaf"]:
-                if isinstance(a[n], dict) and isinstance(b[n], dict): b[n]["version"] = a[n]["version"]
-        if re.search(r"_foreach", line): return None
-        unlike = any(w in " ".join(lines) for w in ("set_(", "data =", "resize", "requires_grad_(", "requires_grad =", "out=", "swap_tensors"))
+                if isinstance(a[n], dict) and isinstance(b[n], dict):
+                    b[n]["version"] = a[n]["version"]
+        if re.search(r"_foreach", line):
+            return None
+        unlike = any(
+            w in " ".join(lines)
+            for w in (
+                "set_(",
+                "data =",
+                "resize",
+                "requires_grad_(",
+                "requires_grad =",
+                "out=",
+                "swap_tensors",
+            )
+        )
         for n in [*NAMES, "leaf"]:
             if isinstance(a[n], dict) and isinstance(b[n], dict):
-                if b[n]["node"] == "AsStridedBackward": b[n]["node"] = a[n]["node"]
-                if unlike: b[n]["view"], b[n]["base"] = a[n]["view"], a[n]["base"]
-                if "set_(" in " ".join(lines): b[n]["version"] = a[n]["version"]
+                if b[n]["node"] == "AsStridedBackward":
+                    b[n]["node"] = a[n]["node"]
+                if unlike:
+                    b[n]["view"], b[n]["base"] = a[n]["view"], a[n]["base"]
+                if "set_(" in " ".join(lines):
+                    b[n]["version"] = a[n]["version"]
         if not close(a, b, 1e-4):
             keys = [k for k in a if not close(a[k], b[k], 1e-4)]
             parts = {}
             for k in keys:
                 if isinstance(a[k], dict) and isinstance(b[k], dict):
-                    parts[k] = {i: (a[k][i], b[k][i]) for i in a[k] if not close(a[k][i], b[k][i], 1e-4)}
+                    parts[k] = {
+                        i: (a[k][i], b[k][i]) for i in a[k] if not close(a[k][i], b[k][i], 1e-4)
+                    }
                 else:
                     parts[k] = (a[k], b[k])
             return line, parts

@@ -1,5 +1,8 @@
 """Programs of single operations, for eager calls on a device."""
 
+from rushlight.autograd import mode
+from rushlight.compiler.capture.lowering import recording
+from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.codegen.value import Unsupported
 from rushlight.compiler.device.language import NoCode
 from rushlight.compiler.device.program import CheckFailed, DeviceProgram, NotOnDevice
@@ -8,9 +11,19 @@ from rushlight.compiler.ir.equation import Equation
 from rushlight.device_array import DeviceArray, DeviceMemory, look_at
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.core.inference import infer
+from rushlight.tensor import from_array
 
 _NONE = NotOnDevice, NoCode, Unsupported
-__all__ = ["CheckFailed", "ShortRun", "of_call", "of_call_into", "of_write", "shapes", "shortened"]
+__all__ = [
+    "CheckFailed",
+    "ShortRun",
+    "of_call",
+    "of_call_into",
+    "of_gradients",
+    "of_write",
+    "shapes",
+    "shortened",
+]
 
 
 def of_call(op, operands, params, is_input, is_number, driver, opens):
@@ -66,6 +79,68 @@ def of_call_into(op, operands, params, is_target, is_input, is_number, driver, o
         return DeviceProgram([equation], [target, *inputs], [], writes, driver, True, opens, values)
     except _NONE:
         return None
+
+
+class Gradients:
+    """The program of an operation's gradient rules.
+
+    Attributes:
+        short: The ``ShortRun`` of its kernels.
+        results: For each gradient None, ("given", the position of an operand that it is), or
+            ("made", the position among the results of ``short``).
+    """
+
+    def __init__(self, program, results, d):
+        self.program, self.results = program, results
+        self.gains, self.short = program.gains, shortened(program, d)
+
+    def codes(self):
+        """The code of each kernel."""
+        return self.program.codes()
+
+
+def of_gradients(rules, operands, driver, d, opens):
+    """The ``Gradients`` that ``rules`` make of ``operands``; None if they must run as they are.
+
+    Args:
+        rules: A function of the operands, with tensors in place of arrays on the device. It gives a
+            list of tensors and None.
+        operands: Arrays on the device ``d``, numbers and other values.
+        driver, opens: See ``of_call``.
+    """
+    recorder, inputs = Recorder(), {}
+    for k, x in enumerate(operands):
+        if type(x) is DeviceArray:
+            inputs[k] = Abstract(x.shape, x.dtype, x.strides)
+    given = [from_array(inputs[k]) if k in inputs else x for k, x in enumerate(operands)]
+    place = mode.exchange("place", None)
+    try:
+        with recording(recorder):
+            found = rules(given)
+            values = [None if t is None else recorder.value(t) for t in found]
+    except (RuntimeError, ValueError, IndexError, TypeError):  # such as one that reads elements
+        return None
+    finally:
+        mode.exchange("place", place)
+    if recorder.captured:  # arrays of the host, which the program would have to copy each time
+        return None
+    known = {v.id: ("given", k) for k, v in inputs.items()}
+    outs: list = []
+    for v in values:
+        if v is not None and v.id not in known:
+            known[v.id] = "made", len(outs)
+            outs.append(v)
+    if all(e.op.shares for e in recorder.equations) or not all(v.size for v in outs):
+        return None  # views need no kernel
+    try:
+        program = DeviceProgram(
+            recorder.equations, [*inputs.values()], outs, (), driver, True, opens
+        )
+    except _NONE:
+        return None
+    results = [None if v is None else known[v.id] for v in values]
+    made = Gradients(program, results, d)
+    return made if made.short else None
 
 
 def shapes(op, operands, params, kind):

@@ -6,9 +6,19 @@ import numpy as np
 
 from rushlight import precision
 from rushlight.device_array import DeviceArray
-from rushlight.dtype import get_default_dtype
+from rushlight.dtype import dtype, get_default_dtype
 
-__all__ = ["Number", "bits", "is_hashable", "is_input", "is_number", "key_of", "without_numbers"]
+__all__ = [
+    "Number",
+    "bits",
+    "is_constant",
+    "is_hashable",
+    "is_input",
+    "is_number",
+    "is_plain",
+    "key_of",
+    "without_numbers",
+]
 
 _NUMBERS = {float, int}
 
@@ -69,6 +79,23 @@ def _is_simple(x):
     if type(x) is int:
         return abs(x) <= 16 or abs(x) > 2**24
     return (abs(x) <= 16 and (2 * x).is_integer()) or x - x != 0
+
+
+def is_constant(x):
+    """Whether a value may be a part of code: it is no number that rarely comes again."""
+    return type(x) not in _NUMBERS or _is_simple(x)
+
+
+_PLAIN = {
+    DeviceArray, type(None), bool, int, float, complex, str, dtype, np.dtype, slice, type(...),
+}  # fmt: skip
+
+
+def is_plain(x):
+    """Whether a value is an array on a device, or one that is equal to later ones."""
+    if isinstance(x, tuple | list):
+        return all(map(is_plain, x)) and not any(type(item) is DeviceArray for item in x)
+    return type(x) in _PLAIN or isinstance(x, np.dtype)
 
 
 def key_of(op, d, operands, params, numbers, more=None, opens=True):

@@ -32,9 +32,11 @@ from rushlight.errors import DtypeError
 from rushlight.ops.core.call_keys import (
     Number,
     bits,
+    is_constant,
     is_hashable,
     is_input,
     is_number,
+    is_plain,
     key_of,
     without_numbers,
 )
@@ -47,12 +49,15 @@ from rushlight.shaped import Shaped
 from rushlight.storage import address
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["check_devices", "compute_into", "compute_on", "count", "fallbacks", "overwrite"]
+__all__ = [
+    "check_devices", "compute_into", "compute_on", "count", "fallbacks", "gradients", "overwrite",
+]  # fmt: skip
 
 #: name of an operation → how many of its calls were computed on the host.
 fallbacks: Counter = Counter()
 #: The key of a call → its program; None: no kernels compute it.
 _programs = KeptPrograms(1_000, 400)  # Intel's OpenCL keeps some 2.4 MB for each kernel
+_gradients = KeptPrograms(1_000, 400)  # the same for gradient rules
 #: The key of a view → whether there are several, and (``Look``, bytes from the operand's first
 #: element to its own).
 _looks: dict = {}
@@ -279,6 +284,45 @@ def compute_into(op, operands, params, target):
     late.device_programs().shortened(program, d)
     _run(d, program, given, params)
     return True
+
+
+def gradients(op, rules, g, values, wanted):
+    """What the gradient ``rules`` of ``op`` make on a device, by one program.
+
+    Args:
+        rules: ``rules(g, values)`` gives a list of tensors and None.
+        g: The gradient of the result, or a list of those of several results.
+        values: What the rules read.
+        wanted: What the rules depend on besides these.
+
+    Returns:
+        The list; None if the rules must run as they are.
+    """
+    several = len(g) if type(g) is list else 0
+    given = [*(g if several else [g]), *values]
+    operands = [v._array if isinstance(v, Tensor) else v for v in given]
+    if not all(map(is_plain, operands)):
+        return None
+    memory = next((a.memory for a in operands if type(a) is DeviceArray), None)
+    if memory is None or memory.driver.recording is not None:
+        return None
+    if op.kind == "elementwise" and not all(map(is_constant, operands)):
+        return None  # a program for each number would be too many
+    numbers: list = []
+    key = key_of(op, memory.device, operands, {}, numbers, (several, wanted), opens=False)
+    program = _gradients.known(key)
+    if program is None:
+        if not is_hashable(key):
+            return None
+        split = lambda given: rules(given[:several] if several else given[0], given[several or 1 :])
+        make = late.device_programs().of_gradients
+        d, driver = memory.device, memory.driver
+        program = _gradients.find(key, lambda opens: make(split, operands, driver, d, opens))
+        if program is None:
+            return None
+    made = [from_array(a) for a in program.short.run(numbers)]
+    of = {"given": given, "made": made}
+    return [None if place is None else of[place[0]][place[1]] for place in program.results]
 
 
 def _run(d, program, operands, params):

@@ -473,8 +473,8 @@ def map_(self, tensor, callable):
 def _note_turn(root, moves=False):
     """Record the present dims of ``root``, which is about to change them in place.
 
-    Views made before the change need the old dims when they are computed again. If ``root`` moves to
-    other memory, they need a tensor that stays where ``root`` was.
+    Views made before the change need the old dims when they are computed again. If ``root`` moves
+    to other memory, they need a tensor that stays where ``root`` was.
     """
     if sys.getrefcount(root.cell) <= 2:  # no view shares the cell, so there is none
         return
