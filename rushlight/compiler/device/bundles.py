@@ -5,6 +5,8 @@ optimizer's kernels for many parameters become one kernel: each work-group finds
 of them it computes. Kernels of equal code are one code, whose arguments the number selects.
 """
 
+from contextlib import nullcontext
+from functools import reduce
 from itertools import groupby
 
 from rushlight.compiler.device.machine import LoopWork
@@ -154,19 +156,19 @@ class Bundle:
         b, args, numbers = module.entry(name, len(self.args), 1 + len(self.open_numbers))
         given = self._given(args, numbers)
         number = module.work_group(b)
-        end = b.append_basic_block("end")
         for k, (_, own) in enumerate(self.parts):
             members, given = given[: len(own)], given[len(own) :]
-            if given:  # a later code has the work-groups from its first one on
-                here, other = b.append_basic_block("part"), b.append_basic_block("later")
-                b.cbranch(b.icmp_unsigned("<", number, given[0][-1]), here, other)
-                b.position_at_end(here)
-            *values, first = _selected(b, number, members)
-            b.call(functions[k], [*values, b.sub(number, first)])
-            b.branch(end)
+            # A code has the work-groups from its first one on, up to that of the next code.
+            here = []
+            if k:
+                here.append(b.icmp_unsigned(">=", number, members[0][-1]))
             if given:
-                b.position_at_end(other)
-        b.position_at_end(end)
+                here.append(b.icmp_unsigned("<", number, given[0][-1]))
+            with b.if_then(reduce(b.and_, here)) if here else nullcontext():
+                *values, first = _selected(b, number, members)
+                b.call(functions[k], [*values, b.sub(number, first)])
+            if here:
+                module.rejoin(b)
         b.ret_void()
 
     def _given(self, args, numbers):

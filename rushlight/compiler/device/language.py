@@ -101,6 +101,12 @@ class DeviceModule(ir.Module):
         """
         raise NotImplementedError
 
+    def rejoin(self, b):
+        """Note the end of a branch that all work-items of a group took, or none.
+
+        Branches in which work-items wait come one after another, each with this call after it.
+        """
+
     @classmethod
     def code(cls, text, architecture):
         """The code of a module's text, as the driver of an ``architecture`` takes it.

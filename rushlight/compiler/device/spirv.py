@@ -12,6 +12,7 @@ from rushlight.compiler.device.language import DeviceModule, NoCode, optimised
 __all__ = ["Spirv"]
 
 _I32 = ir.IntType(32)
+_BARRIER = "_Z7barrierj"
 #: How often a module is emitted, until its labels are in order.
 _TRIES = 300
 #: The bytes of memory that is taken after each try: about those of a function in LLVM's generator.
@@ -33,8 +34,15 @@ class Spirv(DeviceModule):
     def work_item(self, b):
         return self._asked(b, "_Z12get_local_idj")
 
+    def rejoin(self, b):
+        # PoCL up to version 7.1 splits kernels at barriers. If a branch has one, it copies what
+        # follows the branch for each way that leads there. Then its own compiler fails, or all
+        # work-items go where the first one goes, but not if a barrier follows the branch.
+        if _BARRIER in self.globals:
+            self.wait(b)
+
     def wait(self, b, everywhere=False):
-        barrier = self.function("_Z7barrierj", ir.FunctionType(ir.VoidType(), [_I32]))
+        barrier = self.function(_BARRIER, ir.FunctionType(ir.VoidType(), [_I32]))
         # Without this attribute, on the function and on the call, LLVM may move a barrier to where
         # only some of the work-items come by.
         barrier.attributes.add("convergent")

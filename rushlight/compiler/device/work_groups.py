@@ -104,6 +104,20 @@ class _GroupBody(ArrayBody):
         else:
             super().For(s)
 
+    def If(self, s):
+        if self.in_items or not any(map(_waits, ast.walk(s))):
+            super().If(s)
+            return
+        condition = self.truth(s.test)  # the branches come one after another; see ``rejoin``
+        for taken, statements in ((condition, s.body), (self.b.not_(condition), s.orelse)):
+            here, after = [self.b.append_basic_block() for _ in range(2)]
+            self.b.cbranch(taken, here, after)
+            self.b.position_at_end(here)
+            self.block(statements)
+            self.go(after)
+            self.b.position_at_end(after)
+            self.module.rejoin(self.b)
+
     def assign(self, target, value):
         if self.in_items or type(target) is not ast.Subscript:
             super().assign(target, value)
@@ -113,3 +127,11 @@ class _GroupBody(ArrayBody):
         with self.b.if_then(first):
             super().assign(target, value)
         self.module.wait(self.b, everywhere=True)
+
+
+def _waits(statement):
+    """Whether work-items wait for each other at a statement outside of ``items``."""
+    if isinstance(statement, ast.For):
+        return isinstance(statement.iter, ast.Call) and name_of(statement.iter.func) == "items"
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    return any(isinstance(t, ast.Subscript) for t in targets)
