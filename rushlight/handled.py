@@ -18,6 +18,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.remote import Crossing, RemoteArray, place_of
+from rushlight.storage import offset
 
 __all__ = [
     "HandledArray", "attributes", "classes_of", "cover", "handled", "is_handled", "keep", "lifted",
@@ -107,7 +108,8 @@ class HandledArray(RemoteArray):
         refuse_memory()
 
     def copy(self, order="K"):
-        return keep(self.tensor().detach().clone()._array)
+        t = self.tensor().detach().clone()
+        return keep(t._array)
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -129,7 +131,6 @@ class HandledArray(RemoteArray):
 
 def handled(x, array, data=None, device=CPU, start=0):
     """Give the tensor ``x`` a ``HandledArray`` like ``array``."""
-    start = getattr(array, "start", start)
     x._array = HandledArray(
         array.shape, array.dtype, array.strides, start, data, device, weakref.ref(x)
     )
@@ -141,7 +142,8 @@ def cover(x):
     if type(array) is HandledArray:
         x._array = array.of(x)
     else:
-        handled(x, array, array, place_of(array))
+        start = offset(array) * array.itemsize if type(array) is ndarray else array.start
+        handled(x, array, array, place_of(array), start)
 
 
 def is_handled(x):

@@ -275,7 +275,7 @@ class Tensor(metaclass=TensorMeta):
         if has_handler(cls):
             own = getattr(cls.__torch_function__, "__func__", None)
             if own is vars(Tensor)["__torch_function__"].__func__:
-                cls.__torch_function__ = disabled_torch_function  # as in PyTorch
+                cls.__torch_function__ = disabled_torch_function  # type: ignore[method-assign]
         overrides = cls.__torch_function__ is not disabled_torch_function
         # Without ``intercepts``, instances have no array, and never get along the fast path.
         cls._is_awaited = overrides and intercepts

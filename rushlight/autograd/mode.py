@@ -57,6 +57,7 @@ class _State(threading.local):
     place: Any = None  # the device of new tensors, or None for the CPU
     entered: Any = None  # of the devices entered by ``with``: (the place before, those before it)
     dispatch_modes: Any = None  # the stack of TorchDispatchModes that are on, or None
+    declined: Any = None  # such a stack that declined the call: they are on again in the handler
     reasons = 0  # the part of ``intercept`` that belongs to this thread
     places = 0  # the part of ``metas`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread

@@ -4,6 +4,8 @@ import inspect
 from functools import cache
 
 import rushlight
+from rushlight import late
+from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS, OPS
 from rushlight.ops.core.dispatch import apply
 from rushlight.tensor import Tensor
@@ -66,6 +68,11 @@ class AtenOverload:
         return f"aten::{self._opname}{overload}"
 
     def __call__(self, *args, **kwargs):
+        if mode.intercept and not mode.state.handlers:
+            return late.handlers().on_memory(self._compute, args, kwargs)
+        return self._compute(*args, **kwargs)
+
+    def _compute(self, *args, **kwargs):
         op = self.op
         own = op is not None and len(args) == len(op.inputs)
         if own and self._required <= kwargs.keys() <= self._known:

@@ -17,13 +17,21 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import stamp, write
 from rushlight.device import CPU, require
 from rushlight.dtype import OF, from_python, get_default_dtype
-from rushlight.handled import HandledArray, attributes, classes_of, is_handled, refuse_memory, twin
+from rushlight.handled import (
+    HandledArray,
+    attributes,
+    classes_of,
+    cover,
+    is_handled,
+    refuse_memory,
+    twin,
+)
 from rushlight.library.aten import overload_of, packet
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.shaped import Shaped
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["beneath", "beneath_of", "described", "hand_over", "operation", "read"]
+__all__ = ["beneath", "beneath_of", "described", "hand_over", "on_memory", "operation", "read"]
 
 
 # Calling ----------------------------------------------------------------------------------
@@ -47,6 +55,8 @@ def hand_over(func, args, kwargs):
     autocast = mode.exchange("autocast", None)
     in_rule, mode.state.in_rule = mode.state.in_rule, False
     above, mode.state.above = mode.state.above, grad
+    declined, mode.state.declined = mode.state.declined, None
+    modes = mode.exchange("dispatch_modes", declined)
     try:
         # A subclass is asked before its base class, then the first operand's class.
         for kind in sorted(kinds, key=lambda t: -len(t.__mro__)):
@@ -54,7 +64,8 @@ def hand_over(func, args, kwargs):
             if found is not NotImplemented:
                 return _checked(found)
     finally:
-        mode.state.in_rule, mode.state.above = in_rule, above
+        mode.exchange("dispatch_modes", modes)
+        mode.state.in_rule, mode.state.above, mode.state.declined = in_rule, above, declined
         mode.exchange("autocast", autocast)
         mode.set_grad(grad)
     listed = "".join([f"\n  - tensor subclass {kind}" for kind in kinds])
@@ -150,13 +161,16 @@ def _form(op, args, params):
         return func, tuple(args), named
     by_place = [k for k, p in listed.items() if p.kind is not p.KEYWORD_ONLY]
     last = max([i for i, k in enumerate(by_place) if given.get(k) is not None], default=-1)
-    placed = [given.pop(k) if k in given else listed[k].default for k in by_place[: last + 1]]
+    shown = by_place[: last + 1]
+    if not all(k in names or k in op.params for k in shown):  # the public function does more
+        return func, tuple(args), named
+    placed = [given.pop(k) if k in given else listed[k].default for k in shown]
     if any(v is inspect.Parameter.empty for v in placed):
         return func, tuple(args), named
     if len(placed) == len(args) and operands != names:  # the overload would take them for operands
         return func, tuple(args), named
     placed = [list(v) if type(v) is tuple else v for v in placed]
-    return func, tuple(placed), {k: v for k, v in given.items() if v is not None}
+    return func, tuple(placed), {k: v for k, v in given.items() if k in named or v is not None}
 
 
 @cache
@@ -224,6 +238,12 @@ def _cast(x, *, dtype, memory_format=None):
     return ask("_to_copy", x, dtype=OF[np.dtype(dtype)], **named)
 
 
+def _sort(x, *, dim, descending=False, stable=False):
+    if stable:
+        return ask("sort", x, stable=True, dim=dim, descending=descending)
+    return ask("sort", x, dim, descending)
+
+
 def _along(name):
     return lambda x, *, dim, keepdim=False: ask(name, x, dim, *([True] if keepdim else []))
 
@@ -241,6 +261,7 @@ _RULES: dict = {
                     lambda x, weight: _linear(None, x, weight)),
     "to_copy": _cast,
     "max_all": lambda x, **_: ask("max", x), "min_all": lambda x, **_: ask("min", x),
+    "sort": _sort,
     "max": _along("max"), "min": _along("min"),
 }  # fmt: skip
 
@@ -257,6 +278,29 @@ def beneath(func, args, kwargs):
     finally:
         mode.set_grad(grad)
         mode.state.handlers = was
+
+
+def on_memory(func, args, kwargs):
+    """``func`` on plain tensors with the memory of its operands, inside of ``no_dispatch``."""
+    plain: dict = {}
+
+    def open_(value):
+        if is_handled(value):
+            if value._array.data is None:
+                return value
+            return plain.setdefault(id(value), (value, _plain(value)))[1]
+        if type(value) in (list, tuple):
+            return type(value)([open_(v) for v in value])
+        return value
+
+    found = func(*open_(args), **{k: open_(v) for k, v in kwargs.items()})
+    for x, t in plain.values():
+        if t._array is not x._array.data:  # set_ or resize_ gave it other memory
+            x._array, x.cell = t._array, t.cell
+            cover(x)
+        if found is t:
+            return x
+    return found
 
 
 def beneath_of(arrays, params):
@@ -344,11 +388,12 @@ def like(name, x, dtype, form, device, **named):
 def in_place(name, call, x, args, kwargs):
     """The method ``name``, which writes the result of ``call`` into ``x``; returns ``x``.
 
-    If the write belongs to the history, the handler sees ``call``, and a copy of its result.
+    NotImplemented if the write belongs to the history. Then the handler sees the operation that
+    computes the result, and ``copy_``.
     """
     given = _tensors((x, *args, *kwargs.values()))
     if mode.records() and any(t.node is not None for t in given):
-        return write(x, call(x, *args, **kwargs), name)
+        return NotImplemented
     rule = _WRITES.get(name)
     if rule is not None:
         rule(x, *args, **kwargs)

@@ -45,7 +45,18 @@ class _Stack:
                 found = _asked(self.modes[i], func, types, args, kwargs)
                 if found is not NotImplemented:
                     return found
-            return func(*args, **kwargs)
+            if not types:
+                listed = "".join([f"\n  - mode object {m}" for m in reversed(self.modes)])
+                raise TypeError(
+                    f"Multiple dispatch failed for 'torch.ops.{func}'; all __torch_dispatch__ "
+                    f"handlers returned NotImplemented:\n{listed}"
+                )
+            mode.exchange("dispatch_modes", None)
+            declined, mode.state.declined = mode.state.declined, was
+            try:
+                return func(*args, **kwargs)
+            finally:
+                mode.state.declined = declined
         finally:
             mode.exchange("dispatch_modes", was)
 

@@ -64,7 +64,9 @@ def overwrite(x, call, others, params, into, uniform=False, shared=""):
     name = op.name + "_"
     check_write(x, name)
     if mode.intercept and takes_handler(x, *others):
-        return late.handlers().in_place(name, call, x, others, params)
+        found = late.handlers().in_place(name, call, x, others, params)
+        if found is not NotImplemented:
+            return found
     if others and (rule := rule_in_place(name)):
         refuse_overlap(x, others, name, rule)
     if shared:

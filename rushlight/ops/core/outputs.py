@@ -19,7 +19,7 @@ from rushlight.autograd.write import (
 )
 from rushlight.dtype import OF, from_python
 from rushlight.errors import DtypeError, GraphError, LayoutError
-from rushlight.handled import takes_handler
+from rushlight.handled import is_handled, takes_handler
 from rushlight.meta import is_meta
 from rushlight.ops.core.destination import Destination
 from rushlight.ops.core.overlap import refuse_overlap, rule_in_place
@@ -140,7 +140,8 @@ def _keep_overwritten(node, x):
     """Give ``node`` a copy of its first input ``x``, whose memory is about to be overwritten."""
     recorder = mode.recorder()
     for i, origin in enumerate(node.op.origins):
-        if origin == 0 and (recorder is not None or node.saved[i] is x._array):
+        own = node.saved[i] is x._array or is_handled(x)
+        if origin == 0 and (recorder is not None or own):
             if recorder is not None:
                 copy = recorder.snapshot(x)
             else:
@@ -234,7 +235,9 @@ def in_place(call, name, saves_result=False, direct=None):
             _refuse_types(call, self, args, kwargs)
             raise
         if mode.intercept and takes_handler(self, *args, *kwargs.values()):
-            return late.handlers().in_place(name, call, self, args, kwargs)
+            found = late.handlers().in_place(name, call, self, args, kwargs)
+            if found is not NotImplemented:
+                return found
         if rule:
             refuse_overlap(self, (*args, *kwargs.values()) if kwargs else args, name, rule)
         if direct and Destination.suits(self, (*args, *kwargs.values())):

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.dtype import OF, uint8
+from rushlight.handled import is_handled
 from rushlight.notices import warn
 from rushlight.ops.index.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.ops.tensor.cast import to
@@ -123,7 +124,9 @@ def _simplified(k):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
     if k._array.ndim == 0 and mode.recorder() is None:
-        return k._array.item()  # 0-dim tensors mean the same as Python's ints and bools
+        return (
+            k if is_handled(k) else k._array
+        ).item()  # 0-dim tensors mean the same as Python's ints and bools
     return k
 
 

@@ -100,7 +100,11 @@ class _Network:
         """Run sequences of equal length. Input: (steps, batch, features), or ``batch_first``."""
         if input.ndim != 3:
             raise ShapeError(f"{self.name}: input must have 3 dims, but is {tuple(input.shape)}")
-        if input.dtype is float32 and type(hx) is not Tensor and hx[0].shape[-1] != hx[1].shape[-1]:
+        if (
+            input.dtype is float32
+            and not isinstance(hx, Tensor)
+            and hx[0].shape[-1] != hx[1].shape[-1]
+        ):
             warn_once(
                 "LSTM with projections is not supported with oneDNN. Using default implementation."
             )

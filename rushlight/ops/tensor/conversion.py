@@ -12,6 +12,7 @@ from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.device import CPU
 from rushlight.device_array import DeviceArray, to_host
 from rushlight.dtype import OF
+from rushlight.handled import is_handled, refuse_memory
 from rushlight.meta import is_meta
 from rushlight.notices import shown, warn_once
 from rushlight.ops.core.definition import function
@@ -21,7 +22,7 @@ from rushlight.ops.core.promotion import as_real
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.remote import RemoteStorage, device_of, is_remote
 from rushlight.storage import Storage, address, offset, strides_of
-from rushlight.tensor import Size, Tensor, method, reads_values, short
+from rushlight.tensor import Size, Tensor, from_array, method, reads_values, short
 
 # What an array tells ----------------------------------------------------------------------
 
@@ -194,6 +195,10 @@ def untyped_storage(self):
     >>> x[1:].untyped_storage().nbytes()
     16
     """
+    if is_handled(self):
+        if self._array.data is None:
+            refuse_memory("untyped_storage")
+        return from_array(self._array.data).untyped_storage()
     if is_remote(self):
         return RemoteStorage(self._array.memory)
     found = Storage(self._array)

@@ -16,6 +16,7 @@ from rushlight.device import CPU, META
 from rushlight.device_array import drivers, reserved
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.handled import is_handled, refuse_memory, takes_handler
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.outputs import own_method
 from rushlight.ops.shape.permute import t, transpose
@@ -135,6 +136,10 @@ def resize_(self, *sizes, memory_format=None):
     tensor([[1, 2],
             [3, 4]])
     """
+    if mode.intercept and takes_handler(self):
+        named = {} if memory_format is None else {"memory_format": memory_format}
+        late.handlers().ask("resize_", self, list(shapes.sizes(sizes, "resize_")), **named)
+        return self
     if self.requires_grad:
         raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
     check_inference(self, "resize_")
@@ -234,6 +239,12 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     tensor([1, 4])
     """
     check_write(self, "set_")
+    if mode.intercept and takes_handler(self):
+        where = (
+            [] if size is None else [storage_offset, size, *([] if stride is None else [stride])]
+        )
+        late.handlers().ask("set_", self, *([] if source is None else [source, *where]))
+        return self
     if isinstance(source, TypedStorage):
         if source.dtype is not self.dtype:
             raise RuntimeError(
@@ -501,6 +512,8 @@ def _in_place_view(name, call):
             _note_turn(self)
         with mode.inference_mode(False):
             found = call(self, *args, **kwargs)
+        if is_handled(self):
+            refuse_memory("an in-place change of the dims")
         self._array, self.turned = found._array, True
         if type(self.node) is Leaf:  # grad mode is off, so the tensor stays a leaf
             self.node.fit(found._array)
