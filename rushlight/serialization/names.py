@@ -33,7 +33,7 @@ __all__ = [
     "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
     "rebuild_jagged", "rebuild_nested", "rebuild_sparse_tensor",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
-    "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type", "torch_name",
+    "rebuild_tensor_v3", "rebuild_wrapper", "refuse_missing", "resolve", "storage_type", "torch_name",
 ]  # fmt: skip
 
 
@@ -157,6 +157,17 @@ def rebuild_meta_tensor(dtype, size, stride, requires_grad, memory=None, start=0
     steps = tuple([s * dtype.itemsize for s in stride])
     t = from_array(MetaArray(size, dtype.numpy, steps, memory, start * dtype.itemsize))
     return t.requires_grad_(True) if requires_grad is True else t
+
+
+def rebuild_wrapper(cls, dtype, size, stride, start, layout, device, requires_grad):
+    """Build an object of ``cls``, a class with ``__torch_dispatch__``, without attributes."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor) and isinstance(dtype, DType)):
+        raise TypeError(f"load: a tensor needs a class and a dtype, not {brief((cls, dtype))}")
+    check_geometry(start, size, stride)
+    return Tensor._make_wrapper_subclass(
+        cls, size, strides=stride, storage_offset=start, dtype=dtype, device=device,
+        requires_grad=requires_grad is True,
+    )  # fmt: skip
 
 
 def _resolved(spanned, array, conj, neg):
@@ -318,6 +329,7 @@ _FUNCTIONS = {
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
     ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
     ("torch._utils", "_rebuild_meta_tensor_no_storage"): rebuild_meta_tensor,
+    ("torch._utils", "_rebuild_wrapper_subclass"): rebuild_wrapper,
     ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
     ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
     ("torch._utils", "_rebuild_nested_tensor"): rebuild_nested,

@@ -12,6 +12,7 @@ from types import FunctionType
 
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
+from rushlight.handled import is_handled
 from rushlight.meta import MetaMemory, is_meta
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.tensor.copying import state_of
@@ -154,6 +155,11 @@ def _rebuilt(t):
     """Return the function, and its arguments, that builds the tensor from its storage."""
     refresh(t)
     array = t._array
+    if is_handled(t):
+        if array.data is None:
+            look = t.dtype, tuple(t.shape), t.stride(), t.storage_offset(), t.layout, t.device
+            return names.rebuild_wrapper, (type(t), *look, t.requires_grad)
+        return _rebuilt(from_array(array.data).requires_grad_(t.requires_grad))
     if is_meta(t):
         return names.rebuild_meta_tensor, (t.dtype, array.shape, t.stride(), t.requires_grad)
     size = array.itemsize

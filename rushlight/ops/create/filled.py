@@ -446,6 +446,11 @@ def _new_full(
     >>> torch.ones(2, dtype=torch.int64).new_full((3,), 7)
     tensor([7, 7, 7])
     """
+    if mode.intercept and takes_handler(self):
+        given = {"dtype": dtype, "device": device}
+        given = {k: v for k, v in given.items() if v is not None}
+        found = late.handlers().ask("new_full", self, list(size), fill_value, **given)
+        return finished(found, requires_grad)
     return full(
         size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad,
         layout=layout,

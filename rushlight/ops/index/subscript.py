@@ -124,9 +124,8 @@ def _simplified(k):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
     if k._array.ndim == 0 and mode.recorder() is None:
-        return (
-            k if is_handled(k) else k._array
-        ).item()  # 0-dim tensors mean the same as Python's ints and bools
+        # 0-dim tensors mean the same as Python's ints and bools.
+        return k.item() if is_handled(k) else k._array.item()
     return k
 
 

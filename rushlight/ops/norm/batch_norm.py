@@ -13,6 +13,7 @@ from rushlight.backend import native
 from rushlight.backend.sizes import large_from
 from rushlight.backend.summation import SMALL
 from rushlight.errors import ShapeError
+from rushlight.handled import is_handled
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.compute import compute
 from rushlight.ops.core.dispatch import apply, refuse
@@ -112,7 +113,7 @@ def _move(average, value, momentum, scale):
     """
     if average is None:
         return
-    if mode.recorder() is not None or is_remote(average):
+    if mode.recorder() is not None or is_remote(average) or is_handled(value):
         write(average, average * (1 - momentum) + value * (scale * momentum), "batch_norm")
         return
     average = plain(average)
