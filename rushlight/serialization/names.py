@@ -33,7 +33,8 @@ __all__ = [
     "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
     "rebuild_jagged", "rebuild_nested", "rebuild_sparse_tensor",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
-    "rebuild_tensor_v3", "rebuild_wrapper", "refuse_missing", "resolve", "storage_type", "torch_name",
+    "rebuild_tensor_v3", "rebuild_wrapper", "refuse_missing", "resolve", "storage_type",
+    "torch_name",
 ]  # fmt: skip
 
 
@@ -377,7 +378,7 @@ _MISSING_TYPES = """
     per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
     QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"""
 _MISSING_TENSORS = """
-    device_tensor_from_cpu_tensor device_tensor_from_numpy qtensor wrapper_subclass"""
+    device_tensor_from_cpu_tensor device_tensor_from_numpy qtensor"""
 #: Names that PyTorch's files may hold and for which rushlight has no counterpart.
 MISSING = frozenset(
     [("torch", name) for name in _MISSING_TYPES.split()]

@@ -23,7 +23,7 @@ from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import location_tag, on_meta, placement
 from rushlight.serialization.nesting import DeepPickler
 from rushlight.storage import Storage, offset, strides_of
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 from rushlight.typed_storage import TypedStorage
 
 __all__ = ["FullUnpickler", "Storages", "TensorPickler", "pickled"]
