@@ -462,7 +462,9 @@ def _accumulated(before, g, leaf):
     as ``_laid_out`` lets an array lie.
     """
     arrays = [getattr(t, "_array", None) for t in (g, leaf)]
-    handled = is_handled(g) or is_handled(leaf) or (before is not None and is_handled(before))
+    if before is not None and is_handled(before) and g.node is before.node is None:
+        return before + g if mode.state.grad else before.add_(g)
+    handled = is_handled(g) or is_handled(leaf)
     if handled or g.node is not None or not all(isinstance(a, RemoteArray) for a in arrays):
         return g.clone() if before is None else before + g
     if before is not None:

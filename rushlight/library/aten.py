@@ -49,7 +49,7 @@ class AtenOverload:
         self._set_op(op)
         self._opname = packet.__name__
         self.__name__ = f"{packet.__name__}.{overload}"
-        self.__module__ = "torch.ops.aten"
+        self.__module__ = "torch._ops.aten"
         self.__doc__ = getattr(call, "__doc__", None)
 
     def _set_op(self, op):
@@ -112,7 +112,7 @@ class AtenPacket:
 
     def __init__(self, name, call):
         self.__name__, self._call = name, call
-        self.__module__ = "torch.ops.aten"
+        self.__module__ = "torch._ops.aten"
         self._default = None
         self._qualified_op_name = f"aten::{name}"
 

@@ -70,8 +70,8 @@ def hand_over(func, args, kwargs):
         mode.set_grad(grad)
     listed = "".join([f"\n  - tensor subclass {kind}" for kind in kinds])
     raise TypeError(
-        f"Multiple dispatch failed for 'torch.ops.{func}'; all __torch_dispatch__ handlers "
-        f"returned NotImplemented:\n{listed}\nno implementation found for 'torch.ops.{func}'"
+        f"Multiple dispatch failed for 'torch._ops.{func}'; all __torch_dispatch__ handlers "
+        f"returned NotImplemented:\n{listed}"
     )
 
 
@@ -210,8 +210,20 @@ def _at(x, index):
     return ask("alias", x) if x is before else x
 
 
-def _split(x, *, shape, places):
-    return [_at(x, place) for place in places]
+def _parts(name):
+    """The operation that takes a tensor apart, as PyTorch's operator ``name`` does."""
+
+    def split(x, *, shape, places):
+        dim = next((d for d, k in enumerate(places[0]) if k not in (slice(None), ...)), None)
+        if dim is None or ... in places[0][:dim]:
+            return [_at(x, place) for place in places]
+        along = [dim] if dim else []
+        if name == "unbind":
+            return ask("unbind", x, *along)
+        sizes = [place[dim].stop - place[dim].start for place in places]
+        return ask(name, x, sizes if name == "split_with_sizes" else sizes[0], *along)
+
+    return split
 
 
 def _index(x, *keys, dims):
@@ -252,8 +264,9 @@ def _along(name):
 _RULES: dict = {
     **dict.fromkeys(("select_index", "slice_index", "unsqueeze_index", "alias_index", "split_part",
                      "split_sizes_part", "unbind_part"), lambda x, *, index: _at(x, index)),
-    **dict.fromkeys(("split_parts", "split_sizes_parts", "unbind_parts", "unsafe_split_parts",
-                     "unsafe_split_sizes_parts"), _split),
+    "split_parts": _parts("split"), "unsafe_split_parts": _parts("split"),
+    "split_sizes_parts": _parts("split_with_sizes"), "unbind_parts": _parts("unbind"),
+    "unsafe_split_sizes_parts": _parts("split_with_sizes"),
     "view": lambda x, *, shape: ask("view", x, list(shape)),
     "index": _index,
     **dict.fromkeys(("linear", "linear_nd"), _linear),

@@ -48,7 +48,7 @@ class _Stack:
             if not types:
                 listed = "".join([f"\n  - mode object {m}" for m in reversed(self.modes)])
                 raise TypeError(
-                    f"Multiple dispatch failed for 'torch.ops.{func}'; all __torch_dispatch__ "
+                    f"Multiple dispatch failed for 'torch._ops.{func}'; all __torch_dispatch__ "
                     f"handlers returned NotImplemented:\n{listed}"
                 )
             mode.exchange("dispatch_modes", None)
