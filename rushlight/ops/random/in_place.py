@@ -3,9 +3,11 @@
 from contextlib import nullcontext
 from functools import cache
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import set_history
 from rushlight.autograd.write import check_write, write
+from rushlight.handled import takes_handler
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.overlap import refuse_overlap
 from rushlight.ops.create.fill import zero
@@ -17,6 +19,10 @@ from rushlight.tensor import Tensor, method
 
 def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
+    if mode.intercept and takes_handler(self):
+        named = {} if generator is None else {"generator": generator}
+        if late.handlers().in_place(name, None, self, parameters, named) is self:
+            return self
     with at(device_of(self)) if mode.intercept else nullcontext():
         generator = checked_generator(generator, name)
         value = drawn_for(self._array, self._array.dtype, distribution, parameters, generator)

@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.errors import ArgumentError, DtypeError, ShapeError
+from rushlight.handled import takes_handler
 from rushlight.ops.core.argument_kinds import takes
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.dispatch import apply
@@ -68,7 +69,10 @@ def _taken_apart(x, op, single, places):
     traced = mode.intercept and mode.recorder() is not None
     if not mode.intercept and (x.node is None or not grad) and x._array.size:
         return viewed_parts(single, x, places)
-    if traced or x.node is None or not grad or not places:
+    alone = x.node is None or not grad
+    if alone and mode.intercept and takes_handler(x):
+        alone = False
+    if traced or alone or not places:
         return tuple([look(x, single, place) for place in places])
     shape = tuple(x._array.shape)
     outs = apply(op, (x,), {"shape": shape, "places": places})
