@@ -10,9 +10,11 @@ from types import ModuleType
 from typing import Any
 
 import rushlight
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.function import Function
 from rushlight.autograd.write import stamp
+from rushlight.handled import classes_of
 from rushlight.library.schema import ArgumentRefusal, Schema
 from rushlight.ops.core.handlers import overridden
 from rushlight.storage import root
@@ -148,6 +150,8 @@ class OpOverload:
         return tuple(map(cast, args)), {k: cast(v) for k, v in kwargs.items()}
 
     def _run(self, args, kwargs):
+        if mode.intercept and mode.state.handlers and classes_of((*args, *kwargs.values())):
+            return late.handlers().hand_over(self, args, kwargs)
         kernel = next((self.kernels[key] for key in reversed(_OURS) if key in self.kernels), None)
         if kernel is None:
             raise NotImplementedError(
