@@ -185,13 +185,6 @@ def _shared(given, found):
     }  # fmt: skip
 
 
-class _Everything:
-    """Sends every call the long way, where it is noted."""
-
-    def record(self, op, args, params):
-        return NotImplemented
-
-
 def _twice(sample):
     """Differentiate the gradients of a sample by its inputs and by the gradients they came from."""
     given = tensors(torch, sample, requires_grad=True)

@@ -272,10 +272,6 @@ def registrations(torch):
     return [log, module[0].weight]
 
 
-def with_output(torch):
-    return torch.ones(2, requires_grad=True).sum()
-
-
 SCRIPTS = {
     "forward order": forward_order,
     "forward results": forward_results,

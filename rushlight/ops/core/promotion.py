@@ -42,10 +42,6 @@ def _combine(higher, lower):
     return higher
 
 
-def _tensor_dtype(x):
-    return OF[x._array.dtype]
-
-
 def promote(operands):
     """The common dtype of tensors, arrays and Python numbers."""
     common = None
