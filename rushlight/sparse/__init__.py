@@ -13,7 +13,9 @@ from rushlight.sparse import container
 from rushlight.sparse import conversion as conversion
 from rushlight.sparse import copying as copying
 from rushlight.sparse import low_rank as low_rank
+from rushlight.sparse import parts as parts
 from rushlight.sparse import shape as shape
+from rushlight.sparse import sizes as sizes
 from rushlight.sparse.functions import addmm, log_softmax, mm, sampled_addmm, softmax, spdiags, sum
 from rushlight.sparse.gradients import as_sparse_gradcheck
 from rushlight.sparse.invariants import check_sparse_tensor_invariants

@@ -12,7 +12,7 @@ from rushlight.ops.tensor.memory_format import (
     strided,
 )
 from rushlight.sparse.container import RULES, SOURCES, SparseTensor, in_words, refuse, rule
-from rushlight.sparse.conversion import empty, without_elements
+from rushlight.sparse.sizes import empty, without_elements
 from rushlight.tensor import Size, Tensor
 
 __all__: list[str] = []  # the rules are found by name

@@ -145,7 +145,7 @@ def _sparse(name, size, value, dtype, layout, requires_grad):
     """Return a tensor of a sparse ``layout`` that stores no elements: ``value`` must be 0."""
     if value:
         raise RuntimeError(f"{name}: full(...) is not implemented for sparse layout {layout}")
-    from rushlight.sparse.conversion import without_elements
+    from rushlight.sparse.sizes import without_elements
 
     found = without_elements(layout, size, zeros(0, dtype=dtype))
     return found.requires_grad_() if requires_grad else found
