@@ -8,16 +8,16 @@ precision.
 
 from itertools import chain
 from operator import attrgetter, is_
-from typing import Any
 
 import numpy as np
 
 import rushlight
 from rushlight.autograd import mode
 from rushlight.device import CPU
-from rushlight.device_array import DeviceArray, placed, recording_of, reserved
+from rushlight.device_array import placed, recording_of, reserved
 from rushlight.dtype import float64
 from rushlight.errors import DtypeError
+from rushlight.far_programs import FarProgram
 from rushlight.handled import is_handled
 from rushlight.meta import MetaArray, is_meta
 from rushlight.optim.bundle import bundles, real_type
@@ -29,9 +29,6 @@ from rushlight.tensor import Tensor, from_array
 __all__ = ["Elementwise", "filled"]
 
 _array = attrgetter("_array")
-#: After so many steps on a device, one program takes those that follow. To record and compile it
-#: takes as long as some 40 steps by single operations.
-_FIRST_STEPS = 20
 
 
 def _refuse_capture(params):
@@ -137,8 +134,7 @@ class Elementwise(Optimizer):
         super()._prepare()
         self._plans = []
         self._known = None
-        self._program: Any = None  # takes the steps on a device
-        self._far_steps = 0
+        self._far_step = FarProgram(self._step_now)
         self.__dict__.setdefault("_counters", {})
 
     def __setstate__(self, state):
@@ -187,8 +183,9 @@ class Elementwise(Optimizer):
             with mode.enable_grad():  # also under no_grad(), as in PyTorch
                 for group in self.param_groups:
                     self._step_tensors(group, self._enrol(group["params"], self._names(group)))
-        elif recorder is None and self._is_for_program():
-            self._program.call((), {})
+        elif recorder is None and mode.metas:
+            params = chain.from_iterable([group["params"] for group in self.param_groups])
+            self._far_step(next((p._array for p in params if p._grad is not None), None))
         else:
             self._step_now()
         return loss
@@ -201,21 +198,6 @@ class Elementwise(Optimizer):
             from rushlight.optim.traced import record_step
 
             record_step(self, recorder)
-
-    def _is_for_program(self):
-        """Whether one program takes the step: on a device, which starts few kernels then."""
-        if not mode.metas or mode.intercept > mode.metas:
-            return False
-        params = chain.from_iterable([group["params"] for group in self.param_groups])
-        array = next((p._array for p in params if p._grad is not None), None)
-        if type(array) is not DeviceArray or array.memory.driver.recording is not None:
-            return False
-        self._far_steps += 1
-        if self._program is None and self._far_steps > _FIRST_STEPS:
-            from rushlight.compiler.calls.compiled import Quiet
-
-            self._program = Quiet(self._step_now)
-        return self._program is not None
 
     # On arrays ---------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@ import copy
 import pytest
 
 import rushlight as T
+from rushlight import far_programs
 from rushlight.backend.native import llvm_works
 from rushlight.device_array import driver_of
-from rushlight.optim import elementwise
+from rushlight.nn.utils.clip_grad import _clip
 
 pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
 
@@ -23,7 +24,7 @@ def trained(kind, device, first, monkeypatch):
     A gradient is missing in one step. A parameter has gradients from the seventh on. A scheduler
     changes the learning rate, and the state is loaded in between.
     """
-    monkeypatch.setattr(elementwise, "_FIRST_STEPS", first)
+    monkeypatch.setattr(far_programs, "_FIRST_CALLS", first)
     draw = T.Generator().manual_seed(0)
     tensor = lambda *shape: T.randn(shape, generator=draw).to(device)
     params = [T.nn.Parameter(tensor(*s)) for s in ((4, 5), (5,), (3, 2, 2), (1,), (3,))]
@@ -51,9 +52,32 @@ def test_a_program_takes_the_later_steps(kind, device, monkeypatch):
     assert few <= 3 < 15 < many
 
 
+def test_a_program_clips_gradients(device, monkeypatch):
+    shapes, norms, launches = ((4, 5), (5,), (3, 2, 2), (1,)), [], []
+    monkeypatch.setattr(far_programs, "_FIRST_CALLS", 2)
+    monkeypatch.setattr(T.nn.utils.clip_grad, "_clipped", far_programs.FarProgram(_clip))
+    for step in range(6):
+        near = [T.nn.Parameter(T.ones(s)) for s in shapes]
+        far = [T.nn.Parameter(T.ones(s).to(device)) for s in shapes]
+        for p, q in zip(near, far, strict=True):
+            p.grad = T.randn(p.shape)
+            q.grad = p.grad.to(device)
+        before = driver_of(far[0].device).launches
+        norms.append(T.nn.utils.clip_grad_norm_(far, step / 3))
+        launches.append(driver_of(far[0].device).launches - before)
+        expected = T.nn.utils.clip_grad_norm_(near, step / 3)
+        T.testing.assert_close(norms[-1].cpu(), expected)
+        for p, q in zip(near, far, strict=True):
+            T.testing.assert_close(q.grad.cpu(), p.grad)
+    assert launches[-1] < launches[0] / 2 and len({*norms}) == 6
+    far[0].grad[0, 0] = T.inf
+    with pytest.raises(RuntimeError, match="nonfinite"):
+        T.nn.utils.clip_grad_norm_(far, 1.0, error_if_nonfinite=True)
+
+
 def test_operations_of_a_step_are_seen(device, monkeypatch):
     """Where somebody looks at each operation, no program takes the step."""
-    monkeypatch.setattr(elementwise, "_FIRST_STEPS", 0)
+    monkeypatch.setattr(far_programs, "_FIRST_CALLS", 0)
     p = T.nn.Parameter(T.ones(3).to(device))
     p.grad = T.ones(3).to(device)
     optimizer = T.optim.SGD([p], lr=0.5)

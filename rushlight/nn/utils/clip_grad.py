@@ -10,6 +10,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
 from rushlight.autograd.write import stamp
 from rushlight.backend.sizes import large_from
+from rushlight.far_programs import FarProgram
 from rushlight.ops.core.fast_path import FLOATS
 from rushlight.ops.core.range_checks import check_range
 from rushlight.ops.reduce.vector_norm import vector_norm
@@ -115,7 +116,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     >>> p.grad
     tensor([2.0000])
     """
-    grads, most = _grads(parameters), float(max_norm)
+    _scale(_grads(parameters), float(max_norm), total_norm)
+
+
+def _scale(grads, most, total_norm):
     if not grads:
         return
     arrays = _arrays(grads)
@@ -156,9 +160,18 @@ def clip_grad_norm_(
             "clip_grad_norm_: parameters is a generator that yields nothing; nothing is clipped",
             stacklevel=3,
         )
-    total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite, foreach)
-    clip_grads_with_norm_(parameters, max_norm, total, foreach)
+    grads = _grads(parameters)
+    first = grads[0] if grads else None
+    return _clipped(getattr(first, "_array", None), grads, max_norm, norm_type, error_if_nonfinite)
+
+
+def _clip(grads, max_norm, norm_type, error_if_nonfinite):
+    total = get_total_norm(grads, norm_type, error_if_nonfinite)
+    _scale(grads, float(max_norm), total)
     return total
+
+
+_clipped = FarProgram(_clip)
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
