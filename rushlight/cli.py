@@ -224,9 +224,10 @@ def _devices(arguments):
             p = devices.get_device_properties(i)
             numbers = "float64" if p.float64 else "no float64"
             name = devices.__name__.rpartition(".")[2]
+            driver = f", driver: {p.driver}" if p.driver else ""
             print(
                 f"{name}:{i}".ljust(9), f"{p.name} ({p.kind}, {p.multi_processor_count} units, "
-                f"{p.total_memory / 2**30:.1f} GiB, {p.version}, {numbers})",
+                f"{p.total_memory / 2**30:.1f} GiB, {p.version}, {numbers}{driver})",
             )  # fmt: skip
     if not torch.cuda.is_available():
         print(
@@ -236,7 +237,8 @@ def _devices(arguments):
     if not torch.opencl.is_available():
         print(
             "No OpenCL device was found. They need llvmlite and a driver that takes SPIR-V: a "
-            "GPU's, or `pip install intel-opencl-rt intel-cmplr-lib-rt`, which runs on the CPU."
+            "GPU's, or one that runs on the CPU, such as PoCL or `pip install intel-opencl-rt "
+            "intel-cmplr-lib-rt`."
         )
     return 0
 

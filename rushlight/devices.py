@@ -35,6 +35,7 @@ class DeviceProperties(NamedTuple):
         multi_processor_count: The number of its compute units.
         float64: Whether it computes with float64.
         major, minor: The compute capability of a CUDA device; 0 otherwise.
+        driver: The name and the version of an OpenCL device's driver.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DeviceProperties(NamedTuple):
     float64: bool
     major: int = 0
     minor: int = 0
+    driver: str = ""
 
 
 class Devices(MemoryFunctions):
@@ -166,7 +168,7 @@ class Devices(MemoryFunctions):
         d = self.driver(device)
         major, minor = d.capability
         return DeviceProperties(
-            d.name, d.kind, d.version, d.memory, d.units, d.doubles, major, minor
+            d.name, d.kind, d.version, d.memory, d.units, d.doubles, major, minor, d.driver
         )
 
     def is_bf16_supported(self, including_emulation=True):

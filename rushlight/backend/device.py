@@ -52,6 +52,7 @@ class Device:
         language: What kernels come in: ``"SPIR-V"`` or ``"PTX"``.
         architecture: The kind of the device's machine code, where the language asks for it.
         version: The version of the driver's language, for people.
+        driver: The name and the version of the driver, for people.
         capability: A pair of numbers that tells what NVIDIA's devices can do; (0, 0) for others.
         doubles: Whether the device computes with float64.
         units: The number of its compute units.
@@ -75,7 +76,7 @@ class Device:
     name: str
     kind: str
     language: str
-    architecture = version = ""
+    architecture = version = driver = ""
     capability = (0, 0)
     chains = False
     doubles: bool

@@ -5,7 +5,6 @@ Kernels come as SPIR-V, so a device must take programs in an intermediate langua
 """
 
 import ctypes
-import os
 import sys
 from ctypes import byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
@@ -21,6 +20,7 @@ __all__ = ["OpenCLDevice", "devices", "intel_gpus"]
 _ALL = 0xFFFFFFFF  # CL_DEVICE_TYPE_ALL
 _NAME, _TYPE, _VERSION, _EXTENSIONS = 0x102B, 0x1000, 0x102F, 0x1030
 _UNITS, _MEMORY, _IL, _MOST, _PARAMETERS = 0x1002, 0x101F, 0x105B, 0x1004, 0x1017
+_OF_PLATFORM, _DRIVER_VERSION, _PLATFORM, _PLATFORM_VERSION = 0x1031, 0x102D, 0x0902, 0x0901
 _KINDS = {1 << 1: "CPU", 1 << 2: "GPU", 1 << 3: "accelerator"}
 _BUILD_LOG = 0x1183
 _TRUE, _READ_WRITE = 1, 1
@@ -39,33 +39,29 @@ _ERRORS = {
 # The library ------------------------------------------------------------------------------
 
 
-#: Intel's OpenCL for CPUs, where ``pip install intel-opencl-rt intel-cmplr-lib-rt`` puts it.
-_OWN = Path(sys.prefix, "lib", "libintelocl.so")
+#: Intel's OpenCL for CPUs, where ``pip install intel-opencl-rt intel-cmplr-lib-rt`` puts it. It
+#: does without a loader, which would not find it there.
+_OWN = [Path(sys.prefix, "lib", "libintelocl.so"), Path(sys.prefix, "Library/bin/intelocl64.dll")]
 
 
 def _paths():
-    """Where the OpenCL loader, or a driver that does without one, may lie."""
+    """Where drivers may lie, and the loader, which knows those that the system has."""
+    yield from [str(path) for path in _OWN if path.exists()]
     name = {"win32": "OpenCL.dll", "darwin": "OpenCL"}.get(sys.platform, "libOpenCL.so.1")
     from ctypes.util import find_library
 
     yield find_library("OpenCL") or name
-    if _OWN.exists():
-        if "OCL_ICD_VENDORS" not in os.environ:
-            os.environ.setdefault("OCL_ICD_FILENAMES", str(_OWN))
-        yield str(_OWN)
 
 
-@cache
-def _library():
-    """The OpenCL library with its functions' types; None if there is none."""
+def _libraries():
+    """The OpenCL libraries that are there, with their functions' types."""
     for path in _paths():
         try:
             lib = ctypes.CDLL(path)
         except OSError:
             continue
         if _is_complete(lib):
-            return lib
-    return None
+            yield lib
 
 
 def _is_complete(lib):
@@ -81,6 +77,7 @@ def _is_complete(lib):
 _P = c_void_p
 _FUNCTIONS = [
     ("clGetPlatformIDs", c_int32, [c_uint32, _P, _P]),
+    ("clGetPlatformInfo", c_int32, [_P, c_uint32, c_size_t, _P, _P]),
     ("clGetDeviceIDs", c_int32, [_P, c_uint64, c_uint32, _P, _P]),
     ("clGetDeviceInfo", c_int32, [_P, c_uint32, c_size_t, _P, _P]),
     ("clCreateContext", _P, [_P, c_uint32, _P, _P, _P, _P]),
@@ -118,13 +115,27 @@ def _made(function, *args, doing):
 
 
 def _listed(function, *args):
-    """The objects that a function of the library lists, as numbers."""
+    """The objects that a function of the library lists, as numbers; none if it fails."""
     count = c_uint32()
     if function(*args, 0, None, byref(count)) != _SUCCESS or not count.value:
         return []
     found = (c_void_p * count.value)()
-    _check(function(*args, count.value, found, None), "listing devices")
+    if function(*args, count.value, found, None) != _SUCCESS:
+        return []
     return list(found)
+
+
+def _info(function, handle, what):
+    """The bytes that a function tells of an object; none if it fails."""
+    size = c_size_t()
+    if function(handle, what, 0, None, byref(size)) != _SUCCESS:
+        return b""
+    found = ctypes.create_string_buffer(size.value)
+    return found.raw if function(handle, what, size.value, found, None) == _SUCCESS else b""
+
+
+def _text(function, handle, what):
+    return _info(function, handle, what).rstrip(b"\0").decode(errors="replace").strip()
 
 
 # Devices ----------------------------------------------------------------------------------
@@ -132,16 +143,35 @@ def _listed(function, *args):
 
 @cache
 def devices():
-    """The devices that can run kernels, as a tuple of ``OpenCLDevice``; kernels need llvmlite."""
-    lib = _library() if llvm_works() else None
-    if lib is None:
+    """The devices that can run kernels, as a tuple of ``OpenCLDevice``; kernels need llvmlite.
+
+    GPUs come before processors.
+    """
+    if not llvm_works():
         return ()
-    found = [
-        OpenCLDevice(lib, d)
-        for platform in _listed(lib.clGetPlatformIDs)
-        for d in _listed(lib.clGetDeviceIDs, platform, _ALL)
-    ]
-    return tuple([d for d in found if "SPIR-V" in d.languages])
+    found: list = []
+    known: set = set()  # the drivers of earlier libraries
+    for lib in _libraries():
+        platforms = {p: _platform(lib, p) for p in _listed(lib.clGetPlatformIDs)}
+        for p, name in platforms.items():
+            if name not in known:  # the loader may know a driver that was found without it
+                found += _of_platform(lib, p)
+        known.update(platforms.values())
+    return tuple(
+        sorted([d for d in found if "SPIR-V" in d.languages], key=lambda d: d.kind == "CPU")
+    )
+
+
+def _of_platform(lib, platform):
+    return [OpenCLDevice(lib, d) for d in _listed(lib.clGetDeviceIDs, platform, _ALL)]
+
+
+def _platform(lib, platform):
+    """The name and the version of a driver."""
+    asked = lib.clGetPlatformInfo
+    return tuple(
+        [_text(asked, c_void_p(platform), what) for what in (_PLATFORM, _PLATFORM_VERSION)]
+    )
 
 
 @cache
@@ -166,6 +196,9 @@ class OpenCLDevice(Device):
         self.lib, self.handle = lib, c_void_p(handle)
         self.name = self._text(_NAME)
         self.version = self._text(_VERSION)
+        platform = c_void_p(self._number(_OF_PLATFORM))
+        name = _text(lib.clGetPlatformInfo, platform, _PLATFORM)
+        self.driver = f"{name} {self._text(_DRIVER_VERSION)}"
         self.languages = self._text(_IL)
         self.extensions = frozenset(self._text(_EXTENSIONS).split())
         self.kind = _KINDS.get(self._number(_TYPE) & 0xE, "device")
@@ -174,19 +207,11 @@ class OpenCLDevice(Device):
         self.doubles = "cl_khr_fp64" in self.extensions
         self._context = self._queue = None
 
-    def _info(self, what):
-        size = c_size_t()
-        if self.lib.clGetDeviceInfo(self.handle, what, 0, None, byref(size)) != _SUCCESS:
-            return b""
-        found = ctypes.create_string_buffer(size.value)
-        self.lib.clGetDeviceInfo(self.handle, what, size.value, found, None)
-        return found.raw
-
     def _text(self, what):
-        return self._info(what).rstrip(b"\0").decode()
+        return _text(self.lib.clGetDeviceInfo, self.handle, what)
 
     def _number(self, what):
-        return int.from_bytes(self._info(what), sys.byteorder)
+        return int.from_bytes(_info(self.lib.clGetDeviceInfo, self.handle, what), sys.byteorder)
 
     def is_open(self):
         return self._queue is not None

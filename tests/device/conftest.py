@@ -1,6 +1,7 @@
 """The tests here run on each type of device that is there.
 
-OpenCL: ``pip install intel-opencl-rt intel-cmplr-lib-rt`` brings a device that runs on the CPU.
+OpenCL: ``pip install intel-opencl-rt intel-cmplr-lib-rt`` brings a device that runs on the CPU, and
+so does PoCL (``apt install pocl-opencl-icd``). If both are there, Intel's is the first one.
 CUDA: without a GPU, an interpreter of PTX behind a stand-in for NVIDIA's driver.
 """
 
