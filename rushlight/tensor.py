@@ -16,13 +16,14 @@ from rushlight.autograd import mode
 from rushlight.device import CPU
 from rushlight.device_array import placed
 from rushlight.docstrings import document
-from rushlight.handled import cover, handled, is_handled, refuse_class
+from rushlight.handled import HandledArray, cover, handled, is_handled, lifted, refuse_class
 from rushlight.meta import is_meta, refuse_reading
 from rushlight.remote import default_device, device_of, is_remote
 
 __all__ = [
     "Size", "Tensor", "as_class", "constant", "disabled_torch_dispatch", "disabled_torch_function",
-    "from_array", "has_handler", "method", "reads_values", "short",
+    "from_array", "has_handler", "method", "reads_values", "revived",
+    "short",
 ]  # fmt: skip
 
 
@@ -469,6 +470,11 @@ def from_array(array):
     self.turned = True
     self._cell = mode.inference_cell() if mode.grad_off and mode.state.inference else None
     return self
+
+
+def revived(array):
+    """A tensor without history over a saved ``array``; for a ``HandledArray`` one of its class."""
+    return lifted(array) if type(array) is HandledArray else from_array(array)
 
 
 def constant(array):

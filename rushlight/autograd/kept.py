@@ -4,7 +4,8 @@ from rushlight.autograd.saved import Packed
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import detached
 from rushlight.errors import GraphError
-from rushlight.tensor import from_array
+from rushlight.handled import is_handled, keep
+from rushlight.tensor import revived
 
 __all__ = ["kept"]
 
@@ -31,7 +32,7 @@ class _Saved:
 
     def __init__(self, tensor, outputs):
         refresh(tensor)
-        self._array = tensor._array
+        self._array = keep(tensor._array)
         self.cell = tensor.cell
         self.clock = tensor.cell[0]
         # A tensor that is two outputs has the node of the last one.
@@ -46,7 +47,7 @@ class _Saved:
                 f"inplace operation: {owner.name()} saved a tensor {tuple(self._array.shape)} that "
                 f"was written afterwards and is now at version {self.cell[1]}. Save a clone()."
             )
-        t = from_array(self._array)
+        t = revived(self._array)
         t.cell = self.cell
         if self.index is None:
             t.node = self.node
@@ -61,11 +62,12 @@ class _PackedSaved:
     __slots__ = ("node", "packed")
 
     def __init__(self, tensor, hooks):
-        self.packed = Packed(detached(tensor), hooks)
+        bare = tensor.detach() if is_handled(tensor) else detached(tensor)
+        self.packed = Packed(bare, hooks)
         self.node = tensor.node
 
     def tensor(self, owner):
-        t = from_array(self.packed.tensor()._array)
+        t = revived(self.packed.tensor()._array)
         t.node = self.node
         return t
 

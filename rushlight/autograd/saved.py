@@ -13,7 +13,8 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Node, Output, tick
 from rushlight.errors import GraphError
-from rushlight.tensor import Tensor, from_array
+from rushlight.handled import HandledArray, keep
+from rushlight.tensor import Tensor, revived
 
 __all__ = ["Packed", "SavedTensor", "pack", "pack_results", "set_disabled", "set_hooks"]
 
@@ -55,7 +56,8 @@ class Packed:
 def _unpacked(value):
     """A saved value in the form that gradient rules take: packed tensors become arrays."""
     if type(value) is Packed:
-        return value.tensor()._array
+        t = value.tensor()
+        return keep(t._array)
     if type(value) in (list, tuple):
         return type(value)([_unpacked(v) for v in value])
     return value
@@ -107,8 +109,8 @@ def pack(node, hooks, only=None):
 
 
 def _packed(value, cell, hooks):
-    if isinstance(value, ndarray):
-        t = from_array(value)
+    if isinstance(value, ndarray | HandledArray):
+        t = revived(value)
         if cell is not None:
             t.cell = cell
         return Packed(t, hooks)
@@ -205,7 +207,7 @@ def _with_history(node, i):
         return leaf
     if value is node.saved[i] and origin is not None:
         return node.lift(i)
-    return from_array(value) if type(value) is ndarray else value
+    return revived(value) if isinstance(value, ndarray | HandledArray) else value
 
 
 class SavedTensor:

@@ -23,10 +23,9 @@ from rushlight.autograd.hooks import add_hook, move_retained
 from rushlight.device import CPU
 from rushlight.dtype import COMPLEX_HALF, COMPLEX_KINDS, OF, bfloat16, float16
 from rushlight.errors import GraphError
-from rushlight.handled import HandledArray, lifted
 from rushlight.remote import default_device, device_of
 from rushlight.strides import is_odd
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, revived
 
 __all__ = [
     "Leaf", "Node", "Output", "derive", "leaf", "look", "output", "recorded_at", "refresh",
@@ -305,10 +304,8 @@ recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def _lifted(value, node, cell):
-    if type(value) is HandledArray:
-        value = lifted(value)
     raw = isinstance(value, ndarray) or hasattr(value, "is_abstract")
-    t = from_array(value) if raw else value
+    t = revived(value) if raw else value
     if hasattr(t, "node"):
         t.node = node
         if cell is not None and raw:

@@ -18,6 +18,7 @@ from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.device import META
 from rushlight.errors import TraceError
 from rushlight.gc_pause import paused
+from rushlight.handled import classes_of
 from rushlight.locks import new_lock
 from rushlight.remote import holds_remote
 
@@ -213,7 +214,11 @@ class Compiled:
             mode.intercept and (mode.state.recorder is not None or mode.state.place is META)
         ):
             return self.function(*args, **kwargs)
-        if mode.metas and (holds_remote(args, META) or holds_remote(kwargs, META)):
+        if mode.metas and (
+            holds_remote(args, META)
+            or holds_remote(kwargs, META)
+            or classes_of((*args, *kwargs.values()))  # whose handlers compute
+        ):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:

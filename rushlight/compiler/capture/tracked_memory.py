@@ -18,6 +18,7 @@ from rushlight.compiler.ir.affine import strides_of
 from rushlight.compiler.ir.equation import Equation
 from rushlight.device import CPU
 from rushlight.errors import TraceError
+from rushlight.handled import is_handled
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.random import default_generator, generator_of
@@ -81,6 +82,13 @@ class TrackedMemory:
 
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
+        if is_handled(tensor):
+            raise TraceError(
+                f"{user_line()}: a tensor whose class, {type(tensor).__name__}, has "
+                "__torch_dispatch__ comes into torch.compile, which does not call such handlers; "
+                "compile the handler's own computations, or give the tensor as an argument: then "
+                "the function runs eagerly"
+            )
         if not has_memory(tensor._array):
             raise TraceError(
                 f'{user_line()}: a tensor on the device "meta" from outside comes into '

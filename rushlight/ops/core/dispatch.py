@@ -122,18 +122,16 @@ def apply(op, args, params, given=None, named=None):
         return apply(op, (_no_tensor(op, operands), *args[1:]), params)
     grad = not mode.grad_off or mode.state.grad
     recording = grad and any(parents)
-    shown = params
+    if run is not compute and _has_handled(arrays, params):
+        if mode.state.handlers:
+            return _handled(op, args, arrays, parents if recording else None, params, grad)
+        arrays, params = late.handlers().beneath_of(arrays, params)
     if op.prepare is not None:
         try:
             params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
         except AttributeError:
             _refuse_numbers(op, operands)
             raise
-    if run is not compute and _has_handled(arrays, shown):
-        if mode.state.handlers:
-            wanted = parents if recording else None
-            return _handled(op, args, shown, arrays, wanted, params, grad)
-        arrays, params = late.handlers().beneath_of(arrays, params)
     inputs = (arrays,) if op.variadic else arrays
     result = run(op, inputs, params)
     if type(result) is tuple:
@@ -156,13 +154,15 @@ def _has_handled(arrays, params):
     return any(type(getattr(v, "_array", None)) is HandledArray for v in params.values())
 
 
-def _handled(op, args, shown, arrays, parents, params, tracked):
+def _handled(op, args, arrays, parents, params, tracked):
     """The result of ``op`` from the handler of an operand's class, with its history."""
-    found = late.handlers().operation(op, args, shown)
+    found = late.handlers().operation(op, args, params)
     several = isinstance(found, (list, tuple))
     outs = list(found) if several else [found]
     if not all(isinstance(t, Tensor) for t in outs):
         return found
+    if op.prepare is not None and (parents is not None or op.kind == "view"):
+        params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
     if op.kind == "view" and not several:
         _link(found, args, op, params, tracked)
     if parents is not None:
