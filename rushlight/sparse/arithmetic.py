@@ -6,6 +6,8 @@ import rushlight
 from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import ShapeError
+from rushlight.ops.core.scale_factors import check_category, factor
+from rushlight.ops.elementwise.arithmetic import no_bool
 from rushlight.ops.tensor.memory_format import sparse_coo
 from rushlight.sparse.container import SparseTensor, coo, operand, refuse, rule
 from rushlight.sparse.conversion import (
@@ -104,22 +106,18 @@ def _into_dense(x, y, alpha):
 
 def _times(values, alpha):
     """``alpha * values``, in the dtype of the values."""
-    if alpha == 1:
-        return values
-    if isinstance(alpha, float) and values.dtype.category < 2:
-        raise RuntimeError(
-            "For integral input tensors, argument alpha must not be a floating point number."
-        )
-    if values.dtype is bool_ and not isinstance(alpha, bool):
-        raise RuntimeError(
-            "add: a sum of bool tensors takes no alpha, and tensors of bools cannot be subtracted; "
-            "use logical_xor() of dense tensors"
-        )
-    return values * alpha
+    check_category("add", "alpha", alpha, values.dtype)
+    return values if alpha == 1 else values * factor(alpha, values.dtype)
+
+
+def _refuse_bools(x, y):
+    values = [v.stored if isinstance(v, SparseTensor) else v for v in (x, y)]
+    no_bool([v._array if isinstance(v, Tensor) else v for v in values])
 
 
 @rule(replaces=True)
 def sub(input, other, *, alpha=1):
+    _refuse_bools(input, other)
     return add(input, other, alpha=-alpha)
 
 
@@ -128,6 +126,7 @@ rule(sub, name="subtract", replaces=True)
 
 @rule
 def rsub(input, other, *, alpha=1):
+    _refuse_bools(input, other)
     return add(other, input, alpha=-alpha)
 
 
