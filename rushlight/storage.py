@@ -16,6 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 from rushlight import late
+from rushlight.autograd import mode
 from rushlight.backend.address import address as pointer
 from rushlight.errors import ShapeError
 from rushlight.storage_conversions import Conversions
@@ -317,17 +318,18 @@ class UntypedStorage(Conversions, StorageBase):
     @property
     def bytes(self):
         """The memory as a NumPy array of uint8."""
-        memory = flat(self._owner)
-        return memory[: _shrunk.get(id(self._owner), memory.size)]
+        # A program writes when it runs, so bytes that are at hand while it is recorded are others.
+        mode.refuse_in_trace("the bytes of a storage are read or written; do that outside")
+        return flat(self._owner)[: self.nbytes()]
 
     def nbytes(self):
         """Return the size of the memory in bytes."""
-        return self.bytes.size
+        return _shrunk.get(id(self._owner), flat(self._owner).size)
 
     size = nbytes
 
     def __len__(self):
-        return self.bytes.size
+        return self.nbytes()
 
     def element_size(self):
         """Return 1, the size of an element in bytes."""

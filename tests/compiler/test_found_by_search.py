@@ -635,3 +635,40 @@ def test_a_view_of_the_one_gradient_that_there_is(monkeypatch):
         way(x, weight, bias)[0].sum().backward()
         slopes.append(bias.grad)
     torch.testing.assert_close(*slopes)
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+@pytest.mark.parametrize("write", [
+    lambda a, c: c[0].add_(a[0]),
+    lambda a, c: c.__setitem__((slice(None), 0), a[0] * 2),
+    lambda a, c: c.mT[1:].copy_(a[:1]) * 2,
+])  # fmt: skip
+def test_a_write_to_a_view_of_an_argument_that_is_a_view(write):
+    """The gradient goes through the argument's base, which is no argument."""
+    slopes, compiled = [], torch.compile(write)
+    for way in (write, compiled, compiled):
+        a, base = torch.ones(2, 2, requires_grad=True), torch.zeros(3, 2)
+        part = base[1:]
+        way(a, part)
+        (part.sum() + base.sum()).backward()
+        slopes.append(a.grad.tolist())
+    assert slopes[0] == slopes[1] == slopes[2]
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+def test_bytes_of_a_storage_and_exchanged_tensors():
+    """A program would write at another time, or would not exchange them again."""
+
+    def clear(x):
+        y = x * 3
+        x.untyped_storage().fill_(0)
+        return y
+
+    def exchange(x, y):
+        torch.utils.swap_tensors(x, y)
+        return x * 1
+
+    cleared, exchanged = torch.compile(clear), torch.compile(exchange)
+    for _ in range(3):
+        assert cleared(torch.ones(2)).tolist() == [3, 3]
+        assert exchanged(torch.ones(2), torch.zeros(2)).tolist() == [0, 0]

@@ -425,6 +425,7 @@ class Recorder(TrackedMemory):
             self.refuse("bytes of bools are written, which may become other bytes than 0 and 1")
         if place.look.size:
             self._write(place.memory, new, place.path)
+        self._lead_to_base(x, value)
         for t in (x,) if x.view_of is None else (x, x.view_of.root):
             self.note_history(t)
         stamp(x)
@@ -433,6 +434,19 @@ class Recorder(TrackedMemory):
         if history is not None:  # x takes over the node, which may save the memory of x now
             history.look_at(self.place(x))
         return x
+
+    def _lead_to_base(self, x, value):
+        """Let the view ``x`` lead to the base of the argument it was made of, if that is a view.
+
+        What is written to ``x`` then gets into the history of the base, and so of all its views.
+        """
+        view = x.view_of
+        outer = None if view is None else view.root.view_of
+        if outer is None or outer.lazy or not mode.records():
+            return
+        if value.node is not None or view.root.node is not None or outer.root.node is not None:
+            path, untracked = (*outer.path, *view.path), outer.untracked or view.untracked
+            x.view_of = type(view)(outer.root, path, view.seen, untracked)
 
     def replace(self, x, value):
         """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""

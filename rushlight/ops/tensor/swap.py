@@ -4,6 +4,7 @@ import gc
 import weakref
 from sys import getrefcount
 
+from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.handled import cover, is_handled, own_slots
 from rushlight.tensor import Tensor, ViewOf
@@ -37,6 +38,7 @@ def swap_tensors(t1, t2):
             raise TypeError(f"swap_tensors: t{position} is a {type(t).__name__}, not a Tensor")
     if t1 is t2:
         return
+    mode.refuse_in_trace("two tensors are exchanged, which a program would not do again")
     for position, t in enumerate((t1, t2), 1):
         if _has_views(t):
             raise RuntimeError(f"swap_tensors: a view of t{position} exists, which would lose it")
