@@ -120,7 +120,6 @@ def record(recorder, call):
         with recording_lock:
             mode.exchange("place", None)  # the samples are abstract, and so on no device
             mode.exchange("recorder", recorder)
-            mode.exchange("autocast", before.get("autocast"))
             found = call()
             if recorder.refused is not None:
                 raise recorder.refused
@@ -131,8 +130,11 @@ def record(recorder, call):
             text = f"We do not support operators that can output dynamic shape, nor values: {text}"
         raise RuntimeError(f"vmap: {text}") from error
     finally:
-        mode.give_back(before)
-        recorder.restore()
+        try:
+            mode.exchange("recorder", before["recorder"])  # often it is all that differs
+        finally:
+            mode.give_back(before)
+            recorder.restore()
 
 
 def compute(recorder, given, samples, batched, size, values=None):

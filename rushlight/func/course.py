@@ -24,7 +24,7 @@ class Step(NamedTuple):
         operands: A number for each tensor: the place of its array in the order in which the arrays
             were made, or ``-1 - 2 * i`` for tensor i from outside, ``-2 - 2 * i`` for the array
             that a node saved of it. A key for anything else.
-        given: Keys of the parameters, by name.
+        given: (value, key) of each parameter, by name. Such values do not change.
         grad: Whether gradients were recorded.
         params: The prepared parameters.
         looks: (shape, dtype, strides) of each result.

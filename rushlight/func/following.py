@@ -291,7 +291,8 @@ class Follower:
             if self.notes:
                 return self._noted(op, args, params)
             return self.real.record(op, args, params)
-        step = self._next()
+        steps, at = self.course.steps, self.at
+        step = steps[at] if at < len(steps) else None
         operands = args[0] if op.variadic else args
         if (
             step is None or step.op is not op or step.grad is not mode.state.grad
@@ -301,7 +302,8 @@ class Follower:
         arrays = [_abstract(look) for look in step.looks]
         outs = [from_array(a) for a in arrays]
         for a in arrays:
-            self._number(a)
+            self.places[a.id] = self.count
+            self.count += 1
         if op.variadic:
             args = ([*operands], *args[1:])  # the function may change its list later
         self.calls.append((op, args, params, step.grad, arrays))
@@ -321,7 +323,7 @@ class Follower:
         operands = args[0] if op.variadic else args
         numbers = tuple(map(self._operand, operands))
         try:
-            given = {k: described(v) for k, v in params.items()}
+            given = {k: (v, described(v)) for k, v in params.items()}
         except TypeError:
             given, self.notes = {}, False
         if None in numbers or op.draws or op.of_storage or op.role == "patch":
@@ -378,8 +380,8 @@ class Follower:
             return False
         places = self.places
         for known, x in zip(step.operands, operands, strict=True):
-            a = getattr(x, "_array", None)
             # The most frequent operand by far is a tensor that the function made.
+            a = x._array if type(x) is Tensor else None
             if type(a) is Abstract and (number := places.get(a.id)) is not None:
                 if number != known:
                     return False
@@ -387,8 +389,9 @@ class Follower:
                 return False
         if params:
             try:
-                for name, known in step.given.items():
-                    if described(params[name]) != known:
+                for name, (value, known) in step.given.items():
+                    own = params[name]
+                    if own is not value and described(own) != known:
                         return False
             except (TypeError, KeyError):
                 return False

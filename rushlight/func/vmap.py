@@ -7,6 +7,7 @@ that it calls are recorded, and then run on whole batches (``batching.py``).
 import itertools
 import sys
 from functools import wraps
+from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.ops.shape.join import cat
@@ -65,7 +66,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         size = _size(moved, dims)
 
         def call(*samples):
-            return func(*tree_unflatten(samples, structure), **kwargs)
+            return func(*structure._build(iter(samples)), **kwargs)
 
         batched = [d is not None for d in dims]
         results, varies, found = _in_chunks(
@@ -89,7 +90,7 @@ def _flat(args, in_dims, name):
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a "
             f"(potentially nested) tuple matching the structure of inputs, got: {type(in_dims)}."
         )
-    dims = _broadcast(in_dims, structure)
+    dims = [in_dims] * len(leaves) if type(in_dims) is int else _broadcast(in_dims, structure)
     if dims is None:
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "
@@ -110,13 +111,14 @@ def _flat(args, in_dims, name):
                 f"the input is of type {type(t)}. We cannot vmap over non-Tensor arguments, please "
                 "use None as the respective in_dim"
             )
-        if not -t.ndim <= d < t.ndim:
+        n = t.ndim
+        if not -n <= d < n:
             raise ValueError(
                 f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for some input, "
                 f"but that input is a Tensor of dimensionality {t.ndim} so expected in_dim to "
                 f"satisfy -{t.ndim} <= in_dim < {t.ndim}."
             )
-        dims[i] = d % t.ndim
+        dims[i] = d % n
     return leaves, structure, dims
 
 
@@ -147,20 +149,31 @@ def _size(moved, dims):
     return sizes.pop()
 
 
+_run: Any = None  # ``batching.run``, which is imported at first use
+
+
+def _batching():
+    global _run
+    from rushlight.func.batching import run
+
+    _run = run
+    return run
+
+
 def _in_chunks(func, call, given, batched, size, chunk_size, randomness):
     """What ``batching.run`` returns, for the whole batch.
 
     With the ``randomness`` "same" all chunks draw the same numbers. A recording could not rewind
     the generator between them, so it takes the whole batch as one chunk, with the same results.
     """
-    from rushlight.func.batching import run
-
+    run = _run or _batching()
+    if chunk_size is None or chunk_size >= size:
+        return run(func, call, given, batched, size, randomness)
     same = randomness == "same"
-    whole = chunk_size is None or (same and mode.recorder() is not None)
-    step = size if whole else min(chunk_size, size)
+    step = size if same and mode.recorder() is not None else chunk_size
     state = get_rng_state() if same and step < size else None
     parts = []
-    for start in range(0, max(size, 1), max(step, 1)):
+    for start in range(0, size, step):
         part = [
             t[start : start + step] if b and step < size else t
             for t, b in zip(given, batched, strict=True)
@@ -184,7 +197,7 @@ def _placed(results, varies, structure, out_dims, given):
     """
     if structure.type is None and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
-    dims = _broadcast(out_dims, structure)
+    dims = [out_dims] * len(results) if type(out_dims) is int else _broadcast(out_dims, structure)
     if dims is None:
         raise ValueError(
             f"vmap: out_dims={out_dims} is not compatible with the structure of the outputs"

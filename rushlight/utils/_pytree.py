@@ -131,12 +131,15 @@ def tree_flatten(tree, is_leaf=None):
     return leaves, structure
 
 
+_LEAF = LeafSpec()
+
+
 def _visit(part, leaves, is_leaf):
     """Append the leaves of ``part`` to ``leaves``; returns its structure."""
     kind = node_type(part)
     if kind is None or (is_leaf is not None and is_leaf(part)):
         leaves.append(part)
-        return LeafSpec()
+        return _LEAF
     parts, context = SUPPORTED_NODES[kind].flatten_fn(part)
     return TreeSpec(kind, context, [_visit(p, leaves, is_leaf) for p in parts])
 

@@ -502,7 +502,7 @@ def attached(saved, op, operands, params, outs):
     ``saved(x)`` is the array that a node keeps of an operand.
     """
     parents = [x.node if isinstance(x, Tensor) else None for x in operands]
-    if not any(p is not None for p in parents):
+    if not any(parents):  # a node is always true
         return
     arrays = [saved(x) for x in operands]
     if len(outs) > 1:

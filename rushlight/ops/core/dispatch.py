@@ -22,7 +22,7 @@ from rushlight.dtype import OF
 from rushlight.handled import HandledArray, keep
 from rushlight.ops.core.arguments import refuse
 from rushlight.ops.core.compute import compute
-from rushlight.ops.core.handlers import by_name, overridden, overrides
+from rushlight.ops.core.handlers import PLAIN, by_name, overridden, overrides
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.remote import RemoteArray
 from rushlight.tensor import Tensor, ViewOf, from_array
@@ -348,8 +348,8 @@ def _overridden(op, args, params, given, named):
     """The result of the handler that takes the operation over; NotImplemented if none does."""
     if given is None:
         if mode.state.function_modes is None and not op.variadic:
-            for x in (*args, *params.values()):
-                if overrides(type(x)):
+            for x in (*args, *params.values()) if params else args:
+                if type(x) not in PLAIN and overrides(type(x)):
                     break
             else:
                 return NotImplemented

@@ -21,9 +21,13 @@ from rushlight.return_types import NamedResult
 from rushlight.tensor import Tensor, as_class, disabled_torch_function
 
 __all__ = [
-    "ask", "came_from_handler", "hand_over", "in_c", "in_python", "keep_subclass", "overridden",
-    "overrides", "unasked", "unhandled",
+    "PLAIN", "ask", "came_from_handler", "hand_over", "in_c", "in_python", "keep_subclass",
+    "overridden", "overrides", "unasked", "unhandled",
 ]  # fmt: skip
+
+
+#: Classes of most operands, which override nothing.
+PLAIN = frozenset((Tensor, int, float, bool, complex, str, slice, tuple, list, type(None)))
 
 
 def overrides(kind):
@@ -44,9 +48,9 @@ def overridden(call, args, named, deep=False):
     modes = mode.state.function_modes
     if not (mode.state.dispatch or modes):
         return NotImplemented
-    if not (modes or deep or named):  # the most frequent case
-        for x in args:
-            if type(x) is not Tensor and overrides(type(x)):
+    if not (modes or deep):  # the most frequent case
+        for x in (*args, *named.values()) if named else args:
+            if type(x) not in PLAIN and overrides(type(x)):
                 break
         else:
             return NotImplemented

@@ -37,7 +37,7 @@ from rushlight.ops.core.closures import (
 from rushlight.ops.core.definition import FUNCTIONS, Op, publish
 from rushlight.ops.core.direct import direct
 from rushlight.ops.core.dispatch import apply
-from rushlight.ops.core.handlers import by_name, overridden
+from rushlight.ops.core.handlers import PLAIN, by_name, overridden
 from rushlight.ops.core.promotion import promote
 from rushlight.ops.core.replays import replayed
 from rushlight.ops.core.signature import Signed
@@ -202,7 +202,9 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, of_no_dims=No
         return given, params | named
 
     def full(given, named):
-        if mode.intercept > mode.metas:
+        if mode.intercept > mode.metas and (
+            mode.state.function_modes or not PLAIN.issuperset(map(type, (*given, *named.values())))
+        ):
             found = handled(given, named)
             if found is not NotImplemented:
                 return found

@@ -245,6 +245,8 @@ def _short_path(full):
     """
 
     def product(input, other):
+        if mode.intercept:
+            return full(input, other)
         try:
             if input.view_of is not None:
                 refresh(input)
@@ -253,7 +255,7 @@ def _short_path(full):
             x, y = input._array, other._array
             d = x.dtype
             found = None  # stays None if this path does not serve
-            if (d is _F4 or d is _F8) and y.dtype is d and not mode.intercept:
+            if (d is _F4 or d is _F8) and y.dtype is d:
                 if x.ndim == 2 == y.ndim:
                     # As ``matrix_product``: a call would take a tenth of a small product's time.
                     op = _MM
@@ -334,7 +336,8 @@ def _own(view):
 def _operator(self, other):
     try:
         if isinstance(other, Tensor):
-            return matmul(self, other)
+            casts = mode.intercept and mode.state.autocast is not None
+            return matmul(self, other) if casts else _any_product(self, other)
         return overridden(matmul, (self, other), {})
     except UnhandledError:
         return NotImplemented
