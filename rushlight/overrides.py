@@ -215,7 +215,8 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
         **kwargs: The keyword arguments of the call.
 
     Returns:
-        What the first of them returns that does not return ``NotImplemented``.
+        What the first of them returns that does not return ``NotImplemented``. If none of the
+        classes overrides functions, and there is no mode, the result of ``public_api`` itself.
 
     Raises:
         TypeError: All of them return ``NotImplemented``.
@@ -230,6 +231,8 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     """
     kinds = dict.fromkeys(map(type, relevant_args))
     types = [t for t in kinds if _overrides(t) and mode.state.dispatch]
+    if not (types or mode.state.function_modes):
+        return public_api(*args, **kwargs)
     seen = [*types, Tensor] if Tensor in kinds else types
     found = hand_over(public_api, types, args, kwargs, seen)
     if found is NotImplemented:

@@ -85,7 +85,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     if rows == columns:
         raise ShapeError(f"{name}: dims must be different. Got {tuple(dim)}")
     A = converted(name, A, dtype)
-    if ord in ("fro", "f"):
+    if ord == "fro":
         return _vector_norm(A, (rows, columns), keepdim, out=out)
     if ord in ("nuc", 2, -2):
         S = svdvals(A.movedim((rows, columns), (-2, -1)))

@@ -108,7 +108,7 @@ def _slope(g, A_shape, out, full_matrices):
         return (U * gS[..., None, :]) @ Vh
     if full_matrices and A_shape[-2] != A_shape[-1]:
         gU, gVh = _of_singular_vectors(A_shape, k, gU, gVh)
-    if is_complex(U) and isinstance(U, np.ndarray):
+    if is_complex(U):
         _check_phases(U, Vh, gU, gVh)
     row, column = S[..., None, :], S[..., :, None]
     # Only elements off the diagonal are divided by the gaps, because the diagonal stands for
@@ -150,12 +150,12 @@ def _check_phases(U, Vh, gU, gVh):
         change = change + (U.conj() * gU).sum(-2).imag
     if gVh is not None:
         change = change - (Vh.conj() * gVh).sum(-1).imag
-    if (np.abs(change) > 5e-3).any():
-        raise RuntimeError(
-            "svd_backward: The singular vectors in the complex case are specified up to "
-            "multiplication by e^{i phi}. The specified loss function depends on this phase term, "
-            "making it ill-defined."
-        )
+    check_range(
+        change, low=-5e-3, high=5e-3, error=RuntimeError,
+        message="svd_backward: The singular vectors in the complex case are specified up to "
+        "multiplication by e^{{i phi}}. The specified loss function depends on this phase term, "
+        "making it ill-defined.",
+    )  # fmt: skip
 
 
 def _diagonal(x):

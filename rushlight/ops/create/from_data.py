@@ -169,6 +169,9 @@ def _check_leaves(leaves, found, target):
         return
     low, high = min(leaves), max(leaves)
     for x in (low, high):
+        if target is dtypes.uint64 and isinstance(x, int) and not 0 <= x < 2**64:
+            problem = "negative int to unsigned" if x < 0 else "int too big to convert"
+            raise OverflowError(f"tensor: can't convert {problem}: {x} does not fit into uint64")
         if target is dtypes.int64 and isinstance(x, int) and not -(2**63) <= x < 2**63:
             raise ValueError(f"Overflow when unpacking long long: {x} does not fit into int64")
         if not holds(target.numpy, x):

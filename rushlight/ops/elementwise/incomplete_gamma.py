@@ -115,7 +115,8 @@ def _integral(xp, x, y, log_gamma, *, upper, short):
     all_of_it = (y == xp.inf) | (x == 0)
     none_of_it = (y == 0) | (x == xp.inf)
     found = xp.where(none_of_it, float(upper), xp.where(all_of_it, float(not upper), found))
-    defined = (x >= 0) & (y >= 0) & ~(all_of_it & none_of_it)
+    # The exponent decides first, as in PyTorch: at infinity the limit may be nan.
+    defined = (x >= 0) & ((y >= 0) | ((x == xp.inf) & (y != y))) & ~(all_of_it & none_of_it)
     return xp.where(defined, found, xp.nan)
 
 

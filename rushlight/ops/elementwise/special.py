@@ -224,6 +224,11 @@ def _no_gradient(g):
     raise NotImplementedError("igamma, igammac, zeta: no derivative in the first argument")
 
 
+def _without_limit(xp, x, y):
+    """Where the exponent is infinite, and the limit nan: PyTorch looks at the exponent first."""
+    return (x == xp.inf) & (y != y)
+
+
 @elementwise(dtype=floating, tensors=("x", "y"), least=_SLOW, spreads=True)
 def igamma(xp, x, y):
     """Compute the regularised lower incomplete gamma function.
@@ -239,7 +244,7 @@ def igamma(xp, x, y):
     >>> torch.igamma(torch.tensor([1.0]), torch.tensor([2.0]))
     tensor([0.8647])
     """
-    return xp.gammainc(x, y)
+    return xp.where(_without_limit(xp, x, y), 0.0, xp.gammainc(x, y))
 
 
 @elementwise(dtype=floating, tensors=("x", "y"), least=_SLOW, spreads=True)
@@ -256,7 +261,7 @@ def igammac(xp, x, y):
     >>> torch.igammac(torch.tensor([1.0]), torch.tensor([2.0]))
     tensor([0.1353])
     """
-    return xp.gammaincc(x, y)
+    return xp.where(_without_limit(xp, x, y), 1.0, xp.gammaincc(x, y))
 
 
 igamma.lower(as_integral(upper=False))
@@ -348,10 +353,15 @@ def _sign(x):
     return typed(x > 0, x) - typed(x < 0, x)
 
 
-def _over(out, x):
-    """I1(x) / x from ``out`` = I1(x), or its limit 1/2 at 0."""
-    zero = x == 0
-    return where(zero, 0.5, out / where(zero, 1.0, x))
+def _over(out, x, scale=1.0):
+    """``scale`` · I1(x) / x from ``out`` = ``scale`` · I1(x).
+
+    Near 0 it is the first terms of its series, because the derivative of the quotient would be a
+    difference of almost equal numbers there, divided by the square of ``x``.
+    """
+    small, square = abs(x) < 0.01, x * x
+    near = (0.5 + square * (1 / 16 + square / 384)) * scale
+    return where(small, near, out / where(small, 1.0, x))
 
 
 _computed_by(i0, formulas.i0)
@@ -361,7 +371,7 @@ _computed_by(i1e, formulas.i1e)
 i0.grad(x=lambda g, x: g * i1(x))
 i0e.grad(x=lambda g, x, out: g * (i1e(x) - _sign(x) * out))
 i1.grad(x=lambda g, x, out: g * (i0(x) - _over(out, x)))
-i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x)))
+i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x, exp(-abs(x)))))
 
 
 # Products with logarithms -----------------------------------------------------------------
