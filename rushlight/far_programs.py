@@ -26,11 +26,11 @@ class FarProgram:
         self.function, self.calls = function, 0
         self._program: Any = None
 
-    def __call__(self, array, *args):
-        """``function(*args)``. ``array``: that of one of the tensors."""
+    def __call__(self, array, *args, **named):
+        """``function(*args, **named)``. ``array``: that of one of the tensors."""
         if mode.metas and type(array) is DeviceArray and self._serves(array):
-            return self._program.call(args, {})
-        return self.function(*args)
+            return self._program.call(args, named)
+        return self.function(*args, **named)
 
     def _serves(self, array):
         if mode.intercept > mode.metas or array.memory.driver.recording is not None:

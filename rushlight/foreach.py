@@ -1,6 +1,7 @@
 """``torch._foreach_add`` and its relatives: one operation on each tensor of a list.
 
-PyTorch has them because one kernel on a GPU serves a whole list. Here each is a loop over the list.
+PyTorch has them because one kernel on a GPU serves a whole list. Here each is a loop over the list,
+which becomes one program on a device if no gradient is recorded; see ``far_programs.py``.
 Functions without a trailing underscore return a tuple; the others write into the tensors and return
 their list.
 """
@@ -9,6 +10,7 @@ from functools import wraps
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import check_write
+from rushlight.far_programs import FarProgram
 from rushlight.ops.core.definition import FUNCTIONS
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.outputs import in_place
@@ -25,8 +27,12 @@ _BINARY = "add sub mul div pow clamp_max clamp_min maximum minimum"
 _OF_NUMBERS = {"maximum": "clamp_min", "minimum": "clamp_max"}
 
 
-def _asking(call):
-    """``call``, which classes and modes may take over as a whole."""
+def _asking(call, writes=False):
+    """``call``, which classes and modes may take over as a whole.
+
+    ``writes``: the result is the first list, which is written.
+    """
+    far = FarProgram(call)
 
     @wraps(call)
     def asking(*args, **named):
@@ -34,9 +40,17 @@ def _asking(call):
             found = overridden(asking, args, named, deep=True)
             if found is not NotImplemented:
                 return found
-        return call(*args, **named)
+        first = args[0] if args else None
+        if not mode.metas or mode.records() or not isinstance(first, (tuple, list)) or not first:
+            return call(*args, **named)
+        found = far(getattr(first[0], "_array", None), *args, **named)
+        return first if writes else found
 
     return asking
+
+
+def _asking_writer(call):
+    return _asking(call, writes=True)
 
 
 def _checked(tensors):
@@ -81,12 +95,11 @@ def _publish(name, run):
         run(_in_place, _writable(self, name + "_"), *args, **named)
         return self
 
-    for call, title, source in (
-        (each, f"_foreach_{name}", name), (each_, f"_foreach_{name}_", name + "_"),
-    ):  # fmt: skip
+    for call, source in ((each, name), (each_, name + "_")):
+        title = f"_foreach_{source}"
         call.__name__ = call.__qualname__ = title
         call.__doc__ = f"Apply ``{source}`` to each tensor of a list."
-        globals()[title] = _asking(call)
+        globals()[title] = _asking(call, call is each_)
 
 
 def _unary(name):
@@ -142,7 +155,7 @@ def _foreach_clone(self, *, memory_format=None):
     return tuple([t.clone(**named) for t in _checked(self)])
 
 
-@_asking
+@_asking_writer
 def _foreach_copy_(self, src, non_blocking=False):
     """Write each tensor of ``src`` into the tensor at its place."""
     for x, y in zip(_writable(self, "copy_"), _spread(src, len(self)), strict=True):
@@ -150,7 +163,7 @@ def _foreach_copy_(self, src, non_blocking=False):
     return self
 
 
-@_asking
+@_asking_writer
 def _foreach_zero_(self):
     """Set all elements of all tensors to 0."""
     for x in _writable(self, "zero_"):

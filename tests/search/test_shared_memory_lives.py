@@ -10,7 +10,7 @@ import pytest
 
 import rushlight
 from tests.search.lines import table
-from tests.search.lives import SEED, attempt, close, search
+from tests.search.lives import attempt, close
 
 torch = pytest.importorskip("torch")
 

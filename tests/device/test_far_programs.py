@@ -1,4 +1,4 @@
-"""Eager steps of optimizers on a device: after a few, one program takes them."""
+"""Functions of many tensors on a device: after a few calls, one program computes them."""
 
 import copy
 
@@ -73,6 +73,24 @@ def test_a_program_clips_gradients(device, monkeypatch):
     far[0].grad[0, 0] = T.inf
     with pytest.raises(RuntimeError, match="nonfinite"):
         T.nn.utils.clip_grad_norm_(far, 1.0, error_if_nonfinite=True)
+
+
+@pytest.mark.parametrize("name", ["mul_", "lerp", "norm", "addcmul_"])
+def test_a_program_serves_lists(name, device, monkeypatch):
+    monkeypatch.setattr(far_programs, "_FIRST_CALLS", 2)
+    call = getattr(T, f"_foreach_{name}")
+    others = {"mul_": 0, "lerp": 1, "norm": 0, "addcmul_": 2}[name]
+    for step in range(5):
+        lists = [[T.randn(n, 2) for n in range(1, 12)] for _ in range(1 + others)]
+        far = [[t.to(device) for t in tensors] for tensors in lists]
+        more = {"mul_": (step / 7,), "lerp": (step / 7,), "norm": (), "addcmul_": ()}[name]
+        before = driver_of(far[0][0].device).launches
+        with T.no_grad():
+            found, expected = call(*far, *more), call(*lists, *more)
+        launches = driver_of(far[0][0].device).launches - before
+        assert type(found) is type(expected) and (found is far[0]) == (name[-1] == "_")
+        T.testing.assert_close([t.cpu() for t in found], [*expected])
+    assert launches <= 3
 
 
 def test_operations_of_a_step_are_seen(device, monkeypatch):
