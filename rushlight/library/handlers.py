@@ -410,22 +410,23 @@ def in_place(name, call, x, args, kwargs):
     rule, count = _WRITES.get(name), x.cell[1]
     if rule is not None:
         rule(x, *args, **kwargs)
-    elif hasattr(Tensor, name):
-        func = packet(name).default
-        hand_over(func, *_placed(func, ["self"], [x], args, kwargs))
-    else:  # rushlight's own
+    elif (given := _placed(name, (x, *args), kwargs)) is not None:
+        hand_over(packet(name).default, *given)
+    else:  # PyTorch has no such operator
         return write(x, call(x, *args, **kwargs), name)
     if x.cell[1] == count:  # otherwise the handler wrote into the memory
         stamp(x)
     return x
 
 
-def _placed(func, names, operands, others, named):
-    """The arguments of a method in PyTorch's order, from operands and parameters by name."""
-    listed = _parameters(func._call)
+def _placed(name, operands, named):
+    """The arguments of the method ``name`` in PyTorch's order; None if it has other parameters."""
+    if not hasattr(Tensor, name):
+        return None
+    listed = _parameters(packet(name)._call)
     if not named.keys() <= listed.keys():
-        return (*operands, *others), named
-    left, placed, named = [*operands, *others], [], dict(named)
+        return None
+    left, placed, named = [*operands], [], dict(named)
     for k, p in listed.items():
         if p.kind is p.KEYWORD_ONLY or not (left or k in named):
             break

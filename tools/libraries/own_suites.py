@@ -140,17 +140,6 @@ SUITES = [
         "test/utils test/nn/norm test/nn/dense test/nn/aggr test/nn/conv test/nn/pool "
         "test/transforms test/data test/nn/models",
         left_out={
-            "self_loops": "classes of tensors with __torch_dispatch__",
-            "test_spmm_edge_index": "classes of tensors with __torch_dispatch__",
-            "test_graph_conv.py::test_graph_conv": "classes of tensors with __torch_dispatch__",
-            "test_my_conv_edge_index": "classes of tensors with __torch_dispatch__",
-            "test_add_metapaths": "classes of tensors with __torch_dispatch__",
-            "test_add_weighted_metapaths": "classes of tensors with __torch_dispatch__",
-            "test_add_random_metapaths": "classes of tensors with __torch_dispatch__",
-            "test_sign.py": "classes of tensors with __torch_dispatch__",
-            "test_two_hop": "classes of tensors with __torch_dispatch__",
-            "test_batch.py::test_index": "classes of tensors with __torch_dispatch__",
-            "test_batch.py::test_edge_index": "classes of tensors with __torch_dispatch__",
             "test_get_embeddings_hetero": "copies the inside of torch.fx's Tracer",
         },
     ),
