@@ -6,7 +6,7 @@ from rushlight.ops.core.definition import function
 from rushlight.ops.core.outputs import in_place, store
 from rushlight.ops.core.range_checks import check_indices
 from rushlight.ops.index.along_dim import repeated
-from rushlight.ops.index.index_put import checked_dim
+from rushlight.ops.index.index_slices import checked_dim
 from rushlight.ops.index.scatter_reduce import scatter_reduce
 from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor

@@ -22,7 +22,7 @@ from rushlight.ops.core.rules import is_array
 from rushlight.ops.create.filled import full
 from rushlight.ops.index.along_dim import filled
 from rushlight.ops.index.compaction import marked
-from rushlight.ops.index.index_put import zero_dim
+from rushlight.ops.index.index_slices import zero_dim
 from rushlight.ops.index.slice import embed
 from rushlight.ops.reduce.scan import cumsum_
 from rushlight.ops.shape.join import stack
