@@ -175,8 +175,14 @@ class BatchRecorder(ReplayRecorder):
         self.equations.append(Equation(Call(function, args), tuple(values), {}, outs))
         self.equations[-1].tracked = not self._forgets()
         self.own.update([v.id for v in outs])
-        for t, value in zip(results, outs, strict=True):
-            t._array = value
+        now = {id(t._array): value for t, value in zip(results, outs, strict=True)}
+        nodes = [getattr(t.node, "source", t.node) for t in results]
+        for kept in next((node.saved for node in nodes if type(node) is function._ctx_class), ()):
+            array = getattr(kept, "_array", None)  # a result that was saved has its history, too
+            if id(array) in now:
+                kept._array = now[id(array)]
+        for t in results:
+            t._array = now[id(t._array)]
         return found
 
     def refuse_values(self, tensor, name):
