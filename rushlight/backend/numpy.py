@@ -7,6 +7,7 @@ imported when one of its functions is first used.
 import importlib
 import sys
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +148,8 @@ def gated(condition, x):
 #: with a number as with an array.
 _LARGE = large_from(4096)
 _BOUNDS = (int, float, type(None))
+#: The ufunc within ``np.clip``, which itself takes five times as long for 10⁴ elements.
+clip_loops: Any = getattr(np._core.umath, "clip", np.clip)
 
 
 def clipped(x, low, high):
@@ -155,7 +158,7 @@ def clipped(x, low, high):
         return None
     if type(x) is not np.ndarray or x.size < _LARGE or x.dtype not in _FLOATS:
         return None
-    return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
+    return clip_loops(x, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 def where(condition, x, y):

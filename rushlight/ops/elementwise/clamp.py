@@ -6,7 +6,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.backend.native import MANY
-from rushlight.backend.numpy import clipped, from_parts
+from rushlight.backend.numpy import clip_loops, clipped, from_parts
 from rushlight.backend.rows import repeats_row, with_row
 from rushlight.dtype import OF
 from rushlight.ops.core.arguments import number
@@ -145,7 +145,7 @@ clamp_.grad(
 
 
 def _clip(out, x, min, max):
-    np.clip(x, -np.inf if min is None else min, np.inf if max is None else max, out)
+    clip_loops(x, -np.inf if min is None else min, np.inf if max is None else max, out)
 
 
 def _held(name, grad_name, bound):
