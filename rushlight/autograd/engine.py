@@ -3,6 +3,7 @@
 import warnings
 from heapq import heappop, heappush
 from operator import attrgetter
+from sys import getrefcount
 from typing import Any
 from weakref import ref
 
@@ -207,7 +208,7 @@ def _plain_step(pending, queue, shared, node, g, leads):
 
 def _share(shared, g):
     """Note that ``g`` may have several holders. The reference is weak: ids are used again."""
-    if type(g) is ndarray or is_handled(g):
+    if g is not None and type(g) is not list:
         shared[id(g)] = ref(g)
 
 
@@ -290,6 +291,9 @@ def _step(pending, queue, shared, node, g, symbolic, leads):
     finally:
         if mode.state.grad is not was:
             mode.set_grad(was)
+    if node.hooks or (node.op is None and type(node) is not Output):  # a program's own function
+        for gi in found:
+            _share(shared, gi)
     for parent, gi in zip(node.parents, found, strict=True):
         if parent is None or gi is None:
             continue
@@ -414,7 +418,7 @@ def _accumulate(node, g, shared):
         # As in PyTorch, a gradient without other holders becomes the tensor's own.
         tensor._grad = g.clone() if id(g) in shared and shared[id(g)]() is g else twin(g)
     else:
-        tensor._grad = _accumulated(before, g, tensor)
+        tensor._grad = _accumulated(before, g, tensor, shared)
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
 
@@ -455,17 +459,26 @@ def _laid_out(g, leaf, own):
     return g if own and g.strides == leaf.strides else ordered_like(g, leaf, g.dtype)
 
 
-def _accumulated(before, g, leaf):
+def _is_own(g, shared):
+    """Whether nobody else holds the tensor ``g``, which is on a device, or its memory."""
+    if type(g) is not Tensor or g.view_of is not None:
+        return False
+    if id(g) in shared and shared[id(g)]() is g:
+        return False
+    return getrefcount(g._array) == getrefcount(g._array.memory) == 2  # the call holds it, too
+
+
+def _accumulated(before, g, leaf, shared):
     """The gradient of ``leaf`` after the tensor ``g`` has come: ``before``, or a tensor of its own.
 
     As in PyTorch, ``before`` is written in place unless the sum has a history. A new gradient lies
     as ``_laid_out`` lets an array lie.
     """
-    arrays = [getattr(t, "_array", None) for t in (g, leaf)]
+    far = all([isinstance(getattr(t, "_array", None), RemoteArray) for t in (g, leaf)])
     if before is not None and is_handled(before) and g.node is before.node is None:
         return before + g if mode.state.grad else before.add_(g)
     handled = is_handled(g) or is_handled(leaf)
-    if handled or g.node is not None or not all(isinstance(a, RemoteArray) for a in arrays):
+    if handled or g.node is not None or not far:
         return g.clone() if before is None else before + g
     if before is not None:
         in_place = before.node is None and isinstance(before._array, RemoteArray)
@@ -475,7 +488,7 @@ def _accumulated(before, g, leaf):
     if strides != wanted:
         strides = dense_strides(shape, range(len(shape)), leaf._array.itemsize)
     if g._array.strides == strides:
-        return g.clone()
+        return from_array(g._array) if _is_own(g, shared) else g.clone()
     own: Any = from_array(reserved(shape, g._array.dtype, strides, device_of(g)))
     return own.copy_(g)
 

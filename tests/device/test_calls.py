@@ -238,6 +238,55 @@ def test_a_gradient_rule_is_one_program(device):
     assert len(remote_calls._gradients.values()) == before
 
 
+class _Keeping(T.autograd.Function):
+    kept: list = []
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        _Keeping.kept.append(g * 2)
+        return _Keeping.kept[-1]
+
+
+def _hooked(x, seen):
+    y = x * 2
+    y.register_hook(lambda g: seen.append(g))
+    y.grad_fn.register_hook(lambda given, got: seen.extend([*given, *got]))
+    x.register_hook(lambda g: seen.append(g))
+    return y
+
+
+def _retained(x, seen):
+    y = x * 2
+    y.retain_grad()
+    seen.append(y)
+    return y.view(4, 3)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x, seen: _Keeping.apply(x), _hooked, _retained, lambda x, seen: x + seen[0],
+     lambda x, seen: (x * 3).view(-1), lambda x, seen: x.exp(), lambda x, seen: x * seen[0],
+     lambda x, seen: T.where(x > 0, x, seen[1]), lambda x, seen: x],
+)  # fmt: skip
+def test_a_gradient_shares_no_memory(f, device):
+    """A leaf takes the memory of a gradient that nobody else holds."""
+    tensor = lambda *shape: T.randn(shape, device=device)
+    x, seen = tensor(3, 4).requires_grad_(), [tensor(3, 4), tensor(3, 4).requires_grad_()]
+    y = f(x, seen)
+    g = tensor(*y.shape)
+    y.backward(g)
+    held = [x, y, g, *seen, *_Keeping.kept, *[t.grad for t in seen if t is not None]]
+    pointer = x.grad.data_ptr()
+    assert pointer not in [t.data_ptr() for t in held if t is not None]
+    x.grad.fill_(7.0)
+    assert not any((t == 7).any() for t in held if t is not None)
+
+
 def test_gradients_with_a_history_are_made_by_operations(device):
     x = T.tensor([1.0, 2.0], device=device, requires_grad=True)
     (first,) = T.autograd.grad((x**3).sum(), x, create_graph=True)

@@ -1,13 +1,11 @@
 """Random nests of transforms with all their arguments, over functions of trees; as in PyTorch."""
 
-import random
-import warnings
 
 import pytest
 
 import rushlight
 from tests.search.lines import table
-from tests.search.lives import SEED, close
+from tests.search.lives import close
 
 torch = pytest.importorskip("torch")
 
