@@ -474,7 +474,7 @@ def _accumulated(before, g, leaf, shared):
     As in PyTorch, ``before`` is written in place unless the sum has a history. A new gradient lies
     as ``_laid_out`` lets an array lie.
     """
-    far = all([isinstance(getattr(t, "_array", None), RemoteArray) for t in (g, leaf)])
+    far = all(isinstance(getattr(t, "_array", None), RemoteArray) for t in (g, leaf))
     if before is not None and is_handled(before) and g.node is before.node is None:
         return before + g if mode.state.grad else before.add_(g)
     handled = is_handled(g) or is_handled(leaf)
