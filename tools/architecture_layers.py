@@ -99,8 +99,8 @@ BOXES = [
         "errors, dtype, device, meta, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.address backend.sizes device device_array "
-        "docstrings dtype errors float8 gc_pause late locks meta notices ours precision printing "
-        "remote selection serialization.atomic shaped shapes storage storage_conversions strides "
+        "docstrings dtype errors float8 gc_pause handled late locks meta notices ours precision "
+        "printing remote selection serialization.atomic shaped shapes storage storage_conversions strides "
         "threads torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
