@@ -100,8 +100,8 @@ BOXES = [
         "small files that everything above uses",
         "autograd.mode autograd.recording backend.address backend.sizes device device_array "
         "docstrings dtype errors float8 gc_pause handled late locks meta notices ours precision "
-        "printing remote selection serialization.atomic shaped shapes storage storage_conversions strides "
-        "threads torch_version version"),
+        "printing remote selection serialization.atomic shaped shapes storage storage_conversions "
+        "strides threads torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations

@@ -314,6 +314,58 @@ def test_nothing_is_left_when_the_last_tensor_is_gone():
     assert mode.intercept == before  # by reference counts alone: there are no cycles
 
 
+def test_operators_in_place_write():
+    x = torch.zeros(2)
+    assert torch.ops.aten.exp_.default(x) is x and x.tolist() == [1, 1]
+
+
+def test_operators_of_libraries_and_hooks():
+    @torch.library.custom_op("test_handlers::twice", mutates_args=())
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    twice.register_autograd(lambda ctx, g: g * 2)
+    Two = two(torch)
+    x = Two(torch.ones(2), torch.zeros(2)).requires_grad_()
+    kept = []
+    pack = lambda t: kept.append(type(t)) or t
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        y = twice(x) * x
+    y.sum().backward()
+    assert "twice" in Two.seen and {*kept} == {Two}
+    assert repr(x.grad) == "Two([4.0, 4.0], [0.0, 0.0])"
+
+
+def test_custom_functions_save_tensors_of_the_class():
+    kinds = []
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x**2
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            kinds.extend(map(type, (x, y, g)))
+            return 2 * x * g
+
+    Two = two(torch)
+    x = Two(torch.ones(2), torch.zeros(2)).requires_grad_()
+    Square.apply(x).sum().backward()
+    assert kinds == [Two, Two, Two] and repr(x.grad) == "Two([2.0, 2.0], [0.0, 0.0])"
+
+
+def test_compiled_functions_leave_handlers_alone():
+    x = two(torch)(torch.ones(2), torch.zeros(2))
+    doubled = torch.compile(lambda a: a * 2, fullgraph=True)
+    assert repr(doubled(x)) == "Two([2.0, 2.0], [0.0, 0.0])"
+    with pytest.raises(torch.errors.TraceError, match="__torch_dispatch__"):
+        torch.compile(lambda a: a * x, fullgraph=True)(torch.ones(2))
+
+
 # All operations -----------------------------------------------------------------------------
 
 
