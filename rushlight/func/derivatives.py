@@ -69,6 +69,15 @@ class _Run:
         outer = not inner or reaches_outside(self.outputs, self.inputs)
         self.goes_on = is_grad_enabled() and outer
 
+    def refuse_integers(self):
+        """Raise if an output has no slope, because it is no floating-point or complex number."""
+        for t in self.outputs:
+            if not (t.is_floating_point() or t.is_complex()):
+                raise RuntimeError(
+                    "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got "
+                    f"Tensor with dtype {t.dtype}"
+                )
+
     def _fresh(self, tree):
         return tree_map(self._own, tree)
 
@@ -87,6 +96,16 @@ class _Run:
         with inference_mode(False) if is_inference_mode_enabled() else nullcontext():
             t = t.clone() if t.is_inference() else t
             return t.view_as(t) if outer else t.detach().requires_grad_()
+
+    @property
+    def passed_on(self):
+        """``aux`` for the caller: its tensors keep their history if they depend on outer ones."""
+        keep = is_grad_enabled()
+        return tree_map(
+            lambda t: t if not isinstance(t, Tensor) or (keep and reaches_outside([t], self.inputs))
+            else t.detach(),
+            self.aux,
+        )  # fmt: skip
 
     def given(self, tree):
         """``tree`` as the transform returns it: constants, unless the history goes on."""
@@ -178,7 +197,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
         refuse_complex_output(value)
         found = run.products([value.new_ones(())])
         gradient = run.given(_by_argument(found, args, chosen, one))
-        return gradient, (run.result, run.given(run.aux)) if has_aux else run.result
+        return gradient, (run.result, run.passed_on) if has_aux else run.result
 
     return wrapped
 
@@ -225,12 +244,16 @@ def vjp(func, *primals, has_aux=False):
         ``(output, vjp_fn)``, or ``(output, vjp_fn, aux)``. ``vjp_fn(*cotangents)`` takes tensors
         like the output, and returns a tuple with the product for each of ``primals``.
 
+    Raises:
+        RuntimeError: An output is no floating-point or complex tensor.
+
     >>> import rushlight as torch
     >>> value, product = torch.func.vjp(torch.sin, torch.tensor([0.0, 1.0]))
     >>> product(torch.tensor([1.0, 1.0]))
     (tensor([1.0000, 0.5403]),)
     """
     run = _Run("vjp", func, primals, None, has_aux)
+    run.refuse_integers()
 
     def product(*cotangents, **kwargs):
         given = cotangents[0] if len(cotangents) == 1 else cotangents
@@ -243,7 +266,7 @@ def vjp(func, *primals, has_aux=False):
         found = run.products(weights)
         return _by_argument(found, primals, range(len(primals)), False)
 
-    return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
+    return (run.result, product, run.passed_on) if has_aux else (run.result, product)
 
 
 def _forward(run, tangents):
@@ -290,7 +313,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     for x, v in zip(run.inputs, vector, strict=True):
         check_tangent(x, v)
     product = tree_unflatten(_forward(run, vector), run.structure)
-    return (run.result, product, run.given(run.aux)) if has_aux else (run.result, product)
+    return (run.result, product, run.passed_on) if has_aux else (run.result, product)
 
 
 def linearize(func, *primals):
@@ -363,6 +386,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     def wrapped(*args, **kwargs):
         chosen, one = _chosen("jacrev", argnums, args)
         run = _Run("jacrev", partial(func, **kwargs), args, chosen, has_aux)
+        run.refuse_integers()
         _refuse_complex("jacrev", run)
         rows = vmap(lambda *u: tuple(run.products(u)), chunk_size=chunk_size)(*_basis(run.outputs))
         found, start = [], 0
@@ -371,7 +395,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
             found.append(_by_argument(part, args, chosen, one))
             start += o.numel()
         jacobian = run.given(tree_unflatten(found, run.structure))
-        return (jacobian, run.given(run.aux)) if has_aux else jacobian
+        return (jacobian, run.passed_on) if has_aux else jacobian
 
     return wrapped
 
@@ -412,7 +436,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
                 start += x.numel()
             found.append(_by_argument(part, args, chosen, one))
         jacobian = run.given(tree_unflatten(found, run.structure))
-        return (jacobian, run.given(run.aux)) if has_aux else jacobian
+        return (jacobian, run.passed_on) if has_aux else jacobian
 
     return wrapped
 

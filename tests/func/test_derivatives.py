@@ -1,6 +1,9 @@
-"""Derivatives of functions where gradients are off outside."""
+"""Derivatives of functions where gradients are off outside, or go through what is outside."""
+
+import pytest
 
 import rushlight as torch
+from rushlight import func as A
 
 
 def test_derivatives_inside_no_grad_and_inference_mode():
@@ -32,3 +35,45 @@ def test_an_inner_derivative_under_no_grad_is_a_constant():
         return (inner * x).sum()
 
     assert torch.func.grad(f)(torch.tensor([1.0, 2.0])).tolist() == [3, 12]
+
+
+@pytest.mark.parametrize("derivative", [
+    lambda f, x: A.grad(lambda a: (f(a)[0].sum(), f(a)[1]), has_aux=True)(x),
+    lambda f, x: A.vjp(f, x, has_aux=True)[::2],
+    lambda f, x: A.jvp(f, (x,), (x,), has_aux=True)[1:],
+    lambda f, x: A.jacrev(f, has_aux=True)(x),
+    lambda f, x: A.jacfwd(f, has_aux=True)(x),
+])  # fmt: skip
+def test_aux_keeps_the_history_of_what_is_outside(derivative):
+    """The output depends on nothing outside, but aux does."""
+    x = torch.tensor([0.5, 0.7])
+    total = lambda y: derivative(lambda a: (a * a, y * y), x)[1].sum()
+    assert A.grad(total)(torch.tensor([1.0, 2.0])).tolist() == [2, 4]
+
+
+def test_outputs_without_slopes():
+    for derivative in (lambda f, x: A.vjp(f, x), lambda f, x: A.jacrev(f)(x)):
+        with pytest.raises(RuntimeError, match="All outputs of f must be floating-point"):
+            derivative(lambda x: x.long(), torch.ones(2))
+
+
+def test_second_gradient_of_a_function_that_saves_a_result_inside_vmap():
+    class Cube(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x**3, 3 * x**2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(inputs[0], output[1])
+
+        @staticmethod
+        def backward(ctx, g, h):
+            x, slope = ctx.saved_tensors
+            return g * slope + h * 6 * x
+
+    x = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    torch.vmap(A.grad(lambda x: Cube.apply(x)[0].sum()))(x).sum().backward()
+    assert x.grad.tolist() == [[6, 12]]
