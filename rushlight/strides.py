@@ -190,6 +190,17 @@ def visited(forward, arrays, found):
 
 LARGE = large_from(1 << 16)  # elements from which on a matrix is turned tile by tile
 _TILE = 64  # rows of a tile: so many lines of the cache are written in turn
+_SHORT, _MANY = 4, large_from(2048)  # elements of a row, and of an array of short rows
+
+
+def _has_short_rows(array):
+    """Whether an array has many rows of few elements that do not lie side by side."""
+    return (
+        array.size >= _MANY
+        and array.ndim > 1
+        and 1 < array.shape[-1] <= _SHORT
+        and array.strides[-1] != array.itemsize
+    )
 
 
 def copied(array, out=None):
@@ -200,7 +211,11 @@ def copied(array, out=None):
     columns stay in the cache.
     """
     out = np.empty(array.shape, array.dtype) if out is None else out
-    if array.ndim < 2 or array.size < LARGE:
+    if _has_short_rows(array) and out.flags.c_contiguous:
+        # NumPy's inner loop would be over a row.
+        for i in range(array.shape[-1]):
+            out[..., i] = array[..., i]
+    elif array.ndim < 2 or array.size < LARGE:
         out[...] = array
     elif not out.flags.c_contiguous:
         order = sorted(range(out.ndim), key=lambda d: -out.strides[d])

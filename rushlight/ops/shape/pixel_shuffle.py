@@ -7,7 +7,7 @@ from rushlight.ops.core.fast_path import on_arrays
 from rushlight.ops.core.handlers import in_c
 from rushlight.ops.shape.view import tensor_array
 from rushlight.ops.tensor.memory_format import channels_last, channels_last_3d, contiguous_format
-from rushlight.strides import channels_order
+from rushlight.strides import channels_order, copied
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -25,7 +25,7 @@ def _as_image(x, input):
 def _rearranged(input, apart, order, shape):
     """``input`` in the shape ``apart``, its dims permuted to ``order``, and then in ``shape``."""
     if channels_order([input._array]) is None:
-        rearranged = lambda x: x.reshape(apart).transpose(order).copy().reshape(shape)
+        rearranged = lambda x: copied(x.reshape(apart).transpose(order)).reshape(shape)
         found = on_arrays(rearranged, input, floats=False)
         if found is not None:
             return found

@@ -11,6 +11,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import detached
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
+from rushlight.backend.sizes import large_from
 from rushlight.dtype import OF, from_python
 from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
@@ -21,6 +22,7 @@ from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.kinds import kernel, view
 from rushlight.ops.core.replays import replayed
 from rushlight.storage import geometry, offset, settled, strided, strides_of
+from rushlight.strides import copied
 from rushlight.tensor import Tensor, from_array, short
 
 # Reshaping --------------------------------------------------------------------------------
@@ -231,6 +233,9 @@ view_method.__name__ = view_method.__qualname__ = "view"
 Tensor.view = view_method
 
 
+_MANY = large_from(2048)  # elements from which on ``copied`` is worth its overhead
+
+
 def _sized_copy(x, *, shape):
     return {"shape": infer_size(shape, x.size, "reshape")}
 
@@ -241,6 +246,8 @@ def _sized_copy(x, *, shape):
 )  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
     """Return a copy of the elements in another shape."""
+    if type(x) is ndarray and x.size >= _MANY and not x.flags.c_contiguous:
+        return copied(x).reshape(shape)
     return xp.ascontiguousarray(x).reshape(shape)
 
 
