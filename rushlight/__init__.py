@@ -136,6 +136,8 @@ _LAZY = {
     "types": "rushlight.types",
     "fft": "rushlight.fft", "signal": "rushlight.signal", "overrides": "rushlight.overrides",
     "masked": "rushlight.masked", "nested": "rushlight.nested", "sparse": "rushlight.sparse",
+    "ops": "rushlight.ops", "return_types": "rushlight.return_types",
+    "storage": "rushlight.storage",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
@@ -288,8 +290,13 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__():
-    own = {n for n in globals() if not n.startswith("_") or n.startswith("__")} - {*_NO_NAMES}
-    return sorted({*own, *_LAZY, *_LAZY_NAMES})
+    # Submodules that are not in ``_LAZY`` are ours. They are here because something imported them.
+    own = {
+        n
+        for n, value in globals().items()
+        if (n[:1] != "_" or n[:2] == "__") and type(value) is not type(late)
+    }
+    return sorted({*own, *_LAZY, *_LAZY_NAMES} - {*_NO_NAMES})
 
 
 if TYPE_CHECKING:

@@ -206,10 +206,19 @@ def test_collect_env_prints_versions():
     assert "numpy==" in found
 
 
+def test_collect_env_gives_fields():
+    from rushlight.utils import collect_env
+
+    found = collect_env.get_env_info()
+    assert found.torch_version == torch.__version__ and found.is_debug_build == "False"
+    assert collect_env.pretty_str(found) == collect_env.get_pretty_env_info()
+
+
 def test_dir_lists_no_private_names_of_ours():
     names = dir(torch)
     assert {"add", "nn", "_C", "_check", "__version__", "compile", "fx", "library"} <= {*names}
     assert not {"_LAZY", "_LAZY_NAMES", "_aliases", "_bound", "functools", "importlib"} & {*names}
+    assert not {"ours", "locks", "draw", "notices", "docstrings", "remote", "strides"} & {*names}
     assert all(hasattr(torch, n) for n in names)
 
 
