@@ -382,8 +382,6 @@ def is_tensor_method_or_property(func):
     >>> import rushlight as torch
     >>> torch.overrides.is_tensor_method_or_property(torch.Tensor.add)
     True
-    >>> torch.overrides.is_tensor_method_or_property(torch.add)
-    False
     """
     return func in _methods() or getattr(func, "__name__", "") == "__get__"
 

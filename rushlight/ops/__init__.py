@@ -41,7 +41,6 @@ importlib.import_module("rushlight.autograd.gradient")
 from rushlight.docstrings import document  # noqa: E402
 from rushlight.ops.core.definition import FUNCTIONS  # noqa: E402
 from rushlight.ops.core.guard import guard_all  # noqa: E402
-from rushlight.ops.core.handlers import bind_methods  # noqa: E402
 from rushlight.tensor import Tensor  # noqa: E402
 
 for _kind, _names in {
@@ -55,4 +54,3 @@ for _name in ("as_strided_", "detach_", "fill_", "index_put_", "resize_as_", "ze
     FUNCTIONS[_name] = Tensor.__dict__[_name]
 # What is made of several operations is guarded by one check of its arguments.
 guard_all(FUNCTIONS, Tensor)
-bind_methods(FUNCTIONS, Tensor)

@@ -25,7 +25,7 @@ from rushlight.ops.core.definition import REQUIRED
 from rushlight.ops.core.destination import Destination, took
 from rushlight.ops.core.dispatch import apply
 from rushlight.ops.core.fast_path import viewed
-from rushlight.ops.core.handlers import as_method, overridden
+from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.outputs import refuse_gradients
 from rushlight.ops.core.overlap import refuse_out
 from rushlight.ops.core.promotion import scalar_dtype
@@ -389,10 +389,6 @@ def slow(op, args, out):
 
 def slow_operator(op, args, out):
     try:
-        if mode.intercept > mode.metas:  # handlers see the method in place of the operator
-            found = overridden(as_method(op.call), args, {})
-            if found is not NotImplemented:
-                return found
         return apply(op, args, {}, args, {})
     except UnhandledError:
         if len(args) == 1:

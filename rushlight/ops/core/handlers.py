@@ -21,8 +21,8 @@ from rushlight.return_types import NamedResult
 from rushlight.tensor import Tensor, as_class, disabled_torch_function
 
 __all__ = [
-    "PLAIN", "as_method", "ask", "bind_methods", "came_from_handler", "hand_over", "in_c",
-    "in_python", "keep_subclass", "overridden", "overrides", "unasked", "unhandled",
+    "PLAIN", "ask", "came_from_handler", "hand_over", "in_c", "in_python", "keep_subclass",
+    "overridden", "overrides", "unasked", "unhandled",
 ]  # fmt: skip
 
 
@@ -64,12 +64,10 @@ def overridden(call, args, named, deep=False):
                 types.append(kind)
     if not (types or modes):
         return NotImplemented
-    again = types and all(hasattr(t, "asked_again") for t in types)
     shown, seen = _public(call), list(types)
-    if again:  # our own classes have one table for functions and methods
-        shown = getattr(shown, "function", shown)
     if hasattr(shown, "with_indices") and _given(shown, args, named).get("return_indices"):
         shown = shown.with_indices
+    again = types and all(hasattr(t, "asked_again") for t in types)
     if getattr(shown, "in_python", False) and (modes or not again):
         args, named = _spelled_out(shown, args, named)
         if plain:
@@ -189,27 +187,6 @@ def unasked(function):
     return function
 
 
-def bind_methods(functions, cls):
-    """Make methods of ``cls`` that are ``functions``, too, objects of their own.
-
-    Handlers tell ``x.mean()`` from ``torch.mean(x)`` by the function that they see, as in PyTorch.
-    A method has the code and the closure of its ``function``, so that it takes the same time.
-    """
-    made: dict = {}
-    for name, call in functions.items():
-        if vars(cls).get(name) is not call or type(call) is not FunctionType:
-            continue
-        if call not in made:
-            made[call] = method = FunctionType(
-                call.__code__, call.__globals__, call.__name__, call.__defaults__, call.__closure__
-            )
-            method.__kwdefaults__, method.__doc__ = call.__kwdefaults__, call.__doc__
-            method.__module__, method.__qualname__ = "rushlight", f"Tensor.{call.__name__}"
-            vars(method).update(vars(call), function=call)
-            vars(call)["method"] = method
-        setattr(cls, name, made[call])
-
-
 def _given(call, args, named):
     """The arguments of ``call`` by name; none if they do not fit, which ``call`` then says."""
     try:
@@ -242,18 +219,10 @@ def _signature(call):
 
 def _public(call):
     """The function of ``torch`` that computes its result by the operation ``call`` alone."""
-    if hasattr(call, "function"):
-        return call
     found = FUNCTIONS.get(call.__name__) if hasattr(call, "op") else None
     if found is None or hasattr(found, "is_guarded") or hasattr(found, "is_listed"):
         return call
     return found
-
-
-def as_method(call):
-    """The method that handlers see in place of an operator which computes by ``call``."""
-    shown = _public(call)
-    return getattr(shown, "method", shown)
 
 
 def by_name(op, args, params):
