@@ -1,6 +1,5 @@
 """Random nests of transforms with all their arguments, over functions of trees; as in PyTorch."""
 
-
 import pytest
 
 import rushlight
@@ -59,7 +58,11 @@ def names_of(T):
 
         @staticmethod
         def vmap(info, dims, x, y):
-            x = x.movedim(dims[0], 0) if dims[0] is not None else x.expand(info.batch_size, *x.shape)
+            x = (
+                x.movedim(dims[0], 0)
+                if dims[0] is not None
+                else x.expand(info.batch_size, *x.shape)
+            )
             y = y.movedim(dims[1], 0) if dims[1] is not None else y.expand(info.batch_size)
             return Mul.apply(x, y.reshape(-1, *[1] * (x.ndim - 1))), 0
 
@@ -165,7 +168,12 @@ def names_of(T):
 
 def seen(T, value):
     if isinstance(value, T.Tensor):
-        return [tuple(value.shape), str(value.dtype)[-8:], value.detach().double().tolist(), value.requires_grad]
+        return [
+            tuple(value.shape),
+            str(value.dtype)[-8:],
+            value.detach().double().tolist(),
+            value.requires_grad,
+        ]
     if isinstance(value, dict):
         return {k: seen(T, v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -223,14 +231,34 @@ def difference(made, shapes):
     other = outcome(rushlight, made, shapes[0], "compiled")
     if isinstance(plain, Exception) and isinstance(other, Exception):
         return None
-    if isinstance(plain, Exception) or isinstance(other, Exception) or not close(plain, other, 2e-4):
+    if (
+        isinstance(plain, Exception)
+        or isinstance(other, Exception)
+        or not close(plain, other, 2e-4)
+    ):
         return "compiled", "value", str(other)[:400], str(plain)[:400]
     return None
 
 
 def lenient(error):
     text = str(error)
-    return any(w in text for w in ("not implemented", "forward AD", "vmap: It looks like you're", "INTERNAL", "batching rule", "does not support", "dynamic", "yet support", "Nested forward", "unallocated", "is not possible because", "randomness error mode"))
+    return any(
+        w in text
+        for w in (
+            "not implemented",
+            "forward AD",
+            "vmap: It looks like you're",
+            "INTERNAL",
+            "batching rule",
+            "does not support",
+            "dynamic",
+            "yet support",
+            "Nested forward",
+            "unallocated",
+            "is not possible because",
+            "randomness error mode",
+        )
+    )
 
 
 def draw(choose):
@@ -241,7 +269,17 @@ def draw(choose):
             .replace("{r!r}", repr(choose.choice(["error", "same", "different", "different"]))).replace("{c}", choose.choice(["1", "2", "None"]))
             .replace("{n}", choose.choice(["0", "1", "(0, 1)", "0", "(0,)", "-1"]))
         )  # fmt: skip
-    shapes = choose.choice([((3, 2), (2,)), ((2, 3), (3,)), ((2, 2), (2, 2)), ((3,), (3,)), ((2, 3, 2), (2, 3)), ((2, 2, 2), (2,)), ((2,), (2,))])
+    shapes = choose.choice(
+        [
+            ((3, 2), (2,)),
+            ((2, 3), (3,)),
+            ((2, 2), (2, 2)),
+            ((3,), (3,)),
+            ((2, 3, 2), (2, 3)),
+            ((2, 2, 2), (2,)),
+            ((2,), (2,)),
+        ]
+    )
     return (choose.choice(BODIES), tuple(levels)), [shapes]
 
 
