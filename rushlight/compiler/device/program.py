@@ -142,7 +142,7 @@ class DeviceProgram:
             return None
         if group.kind == "call":
             e = group.members[0]
-            if e.op.role != "looped" or not GroupWork.serves(e, self.machine.doubles):
+            if e.op.role != "looped" or not GroupWork.serves(e, self.device):
                 return self._host_task(group, e.op.name)
             work: Any = GroupWork(e, s.layout)
             args, stored = work.operands, set()

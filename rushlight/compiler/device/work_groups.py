@@ -33,8 +33,11 @@ class GroupWork:
         self.key = f"groups {name} {self.dtypes} {self.given} {self.numbers}"
 
     @staticmethod
-    def serves(equation, doubles):
-        """Whether a device computes ``equation``. ``doubles``: whether it has float64."""
+    def serves(equation, device):
+        """Whether a ``backend.device.Device`` computes ``equation``."""
+        if not device.branches and _branches(parsed(equation.params["function"])):
+            return False
+        doubles = device.doubles
         values = [*equation.ins[0], *equation.outs]
         wide = any(v.dtype == "f8" for v in values)
         return all(v.dtype.kind in "iuf" and prod(v.shape) for v in values) and (
@@ -127,6 +130,15 @@ class _GroupBody(ArrayBody):
         with self.b.if_then(first):
             super().assign(target, value)
         self.module.wait(self.b, everywhere=True)
+
+
+def _branches(node):
+    """Whether values decide if the work-items of a group come to a place where they wait."""
+    if isinstance(node, ast.For) and _waits(node):
+        return False
+    if isinstance(node, ast.If):
+        return any(_waits(n) or isinstance(n, ast.Break) for n in ast.walk(node))
+    return any(map(_branches, ast.iter_child_nodes(node)))
 
 
 def _waits(statement):
