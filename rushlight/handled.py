@@ -81,10 +81,14 @@ class HandledArray(RemoteArray):
 
     __slots__ = ("data", "device", "kept", "owner")
     may_be_huge = True
+    #: Whether there ever was one. If not, operations do not look for them.
+    made = False
 
     def __init__(self, shape, dtype, strides, start, data, device, owner, kept=None, memory=None):
         super().__init__(shape, dtype, strides, memory or _Noted(), start)
         self.data, self.device, self.owner, self.kept = data, device, owner, kept
+        if not HandledArray.made:
+            HandledArray.made = True
 
     def of(self, tensor):
         """The same array as that of another ``tensor``."""

@@ -122,7 +122,7 @@ def apply(op, args, params, given=None, named=None):
         return apply(op, (_no_tensor(op, operands), *args[1:]), params)
     grad = not mode.grad_off or mode.state.grad
     recording = grad and any(parents)
-    if run is not compute and _has_handled(arrays, params):
+    if run is not compute and HandledArray.made and _has_handled(arrays, params):
         if mode.state.handlers:
             return _handled(op, args, arrays, parents if recording else None, params, grad)
         arrays, params = late.handlers().beneath_of(arrays, params)
