@@ -57,6 +57,8 @@ def two(t):
 
 #: A script, and the text of what PyTorch 2.13 gives for its last expression.
 RESULTS: dict = {
+    "p = torch.zeros(2, 3); p[0] = x[0]; p":
+        "tensor([[1., 1., 1.],\n        [0., 0., 0.]])",
     "[type(o).__name__ for o in (x + 1, 1 + x, x @ x.t(), torch.ones(2, 3) * x, x[0], x.sum(), -x)]":
         "['Two', 'Two', 'Two', 'Two', 'Two', 'Two', 'Two']",
     "w = x.requires_grad_(); (w * w).sum().backward(); w.grad":

@@ -22,6 +22,7 @@ from rushlight.device import CPU
 from rushlight.device_array import placed, recording_of
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.handled import is_handled
 from rushlight.meta import is_meta, refuse
 from rushlight.ops.core.handlers import overridden
 from rushlight.ops.core.overlap import ANY, refuse_overlap, shares
@@ -183,7 +184,8 @@ def _assign(self, index, value):
         refuse_bytes(index, found)
     if mode.intercept and not is_meta(self) and isinstance(value, Tensor) and is_meta(value):
         refuse()
-    if mode.recorder() is not None or is_remote(self) or _tracked(self, value):
+    far = mode.intercept and (is_remote(self) or is_handled(value))
+    if far or mode.recorder() is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return self
     check_write(self, "__setitem__")
