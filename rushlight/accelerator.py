@@ -127,7 +127,8 @@ reset_accumulated_memory_stats = _devices.reset_accumulated_memory_stats
 class Graph(device_graphs.Graph):
     """Work of an accelerator that was recorded, and can be replayed on the same memory.
 
-    As a context it captures what the current stream, which must not be the default one, is given.
+    As a context it captures the work that is given to the current stream, which
+    must not be the default one.
 
     Args:
         keep_graph: Prepare the graph not at the end of the capture, but at ``instantiate()`` or at

@@ -44,7 +44,8 @@ class Composite(Tensor, intercepts=False):
     Attributes:
         stored: The values, a tensor whose history is this tensor's history.
         RULES: Name of a function → its rule, a function of the same arguments.
-        noun, remedy: What such tensors are in messages, and what makes a dense tensor of one.
+        noun: The name of such tensors in messages.
+        remedy: The call that makes a dense tensor, for messages.
         asked_again: See ``handlers.overridden``.
     """
 

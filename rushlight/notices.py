@@ -1,6 +1,6 @@
 """Warnings that name the user's line, and those that are shown once in a process.
 
-PyTorch shows some of its warnings once: those of layouts that may still change, and those of
+PyTorch shows some of its warnings once: warnings about layouts that may still change, and about
 conversions that programs make in every step. ``torch.set_warn_always(True)`` shows them each time.
 """
 

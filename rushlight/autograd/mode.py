@@ -68,8 +68,8 @@ class _State(threading.local):
 
 
 state = _State()
-#: The last backward that began. What rules keep for each other holds for one backward: before the
-#: next one through the same graph, the caller may write to the gradient.
+#: The time at which the last backward began. A gradient rule may leave an array for another rule,
+#: but only for the same backward: the caller may write to the gradient before the next one.
 run = 0
 _lock = locks.new_lock(awaited=True)
 
@@ -341,7 +341,8 @@ def inference_cell():
 def in_context(make, function):
     """Return ``function``, each call of which runs in a context that ``make`` gives.
 
-    Of a generator function each step does, so that the caller's code between steps runs outside.
+    If ``function`` is a generator function, each of its steps runs in such a context, so that the
+    caller's code between the steps runs outside.
     """
     if not inspect.isgeneratorfunction(function):
 

@@ -133,7 +133,7 @@ def _sum_eight(table, rows, begin, end, width, d, out, place):
 
 
 def _sum_four(table, rows, begin, end, width, first, out, place):
-    """Up to four columns from ``first`` on. Those behind the last one are the last one again."""
+    """Sum up to four columns from ``first`` on; behind the end, the last column is summed again."""
     second = min(first + 1, width - 1)
     third = min(first + 2, width - 1)
     fourth = min(first + 3, width - 1)

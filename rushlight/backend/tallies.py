@@ -17,7 +17,7 @@ _NAMES = {
     "active_bytes": "bytes",
 }  # fmt: skip
 _COUNTS = "blocks", "bytes", "asked", "segments", "reserved"
-#: Of what rushlight has none: it never divides a buffer.
+#: Counts that are always 0, because rushlight never divides a buffer.
 _NONE = "inactive_split", "inactive_split_bytes"
 
 

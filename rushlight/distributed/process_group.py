@@ -194,7 +194,7 @@ class _World:
         self.default_pg = None
         self.groups: dict = {}  # ProcessGroup → its name
         self.count = 0  # of the groups that were made
-        self.batch = None  # the collectives that ``_coalescing_manager`` has collected
+        self.batch = None  # the collectives that ``coalescing`` has collected
 
     pg_names = property(lambda self: dict(self.groups))
     pg_map = property(lambda self: {g: (g.backend, g._store) for g in self.groups})

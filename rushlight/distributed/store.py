@@ -104,7 +104,7 @@ _METHODS = frozenset(
 
 
 class _MapStore(Store):
-    """A store that works on a dict, between ``_open`` and ``_close`` of it."""
+    """A store that keeps its items in a dict, which ``_look`` and ``_change`` open."""
 
     def _change(self, function):
         """Return ``function(items)`` and store what it changed in ``items``."""

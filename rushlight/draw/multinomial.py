@@ -68,7 +68,7 @@ def multinomial(generator, weights, count, replacement=False):
 
 
 def _searched(weights, u, rows, n, count, found, sums):
-    """Of each number, the first place in the sums of ``_cumulative`` that is not below it."""
+    """For each number, find the first of ``_cumulative``'s sums that is not below the number."""
     for i in range(rows):
         total = weights[i * n]
         sums[0] = total

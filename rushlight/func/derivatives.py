@@ -39,7 +39,7 @@ class _Run:
     Attributes:
         inputs: The new tensors, in order.
         outputs: The tensors that the function returned, in order.
-        aux: What else it returned.
+        aux: The second thing that a function with ``has_aux`` returned.
         goes_on: Whether the results depend on tensors from outside that want gradients, so that
             derivatives need a graph of their own.
     """

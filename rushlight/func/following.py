@@ -95,7 +95,7 @@ _left: dict = {}  # key → how often a call was unlike the course
 
 
 def _code(func):
-    """What functions that are made anew in each call have in common."""
+    """A key that is equal for functions of one code, such as a lambda made anew in each call."""
     found: list = []
     while True:
         code = getattr(func, "__code__", None)
@@ -428,7 +428,7 @@ class Follower:
         return True
 
     def _memory(self, x):
-        """What two tensors from outside have in common if a recording sees one memory."""
+        """A key that is equal for tensors from outside that look at one memory."""
         return key_of(x._array) if type(x._array) is ndarray else x._array.id
 
     def _add_outer(self, x):

@@ -11,7 +11,7 @@ _context: Any = None
 
 
 class FakeContext:
-    """What a fake asks for sizes that depend on values; see ``get_ctx``."""
+    """The object that gives a fake the sizes that depend on values; see ``get_ctx``."""
 
     def __init__(self):
         self.is_dynamic = False

@@ -39,9 +39,9 @@ def _slope(g, out):
     VH = conj(V).mT
     if slope_of_vectors is None:
         return V * slope_of_values[..., None, :] @ VH
-    # The vectors turn, so only the skew-Hermitian part counts. Of that only elements off the
-    # diagonal are used, because the diagonal stands for changes of the vectors' lengths, which are
-    # fixed. The identity avoids divisions by 0 on the diagonal.
+    # The vectors turn, so only the skew-Hermitian part counts. Its diagonal is left out, because it
+    # stands for changes of the vectors' lengths, which are fixed. The identity avoids divisions by
+    # 0 on the diagonal.
     gap = w[..., None, :] - w[..., :, None] + identity(w)
     turn = VH @ slope_of_vectors
     if is_complex(V):

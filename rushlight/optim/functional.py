@@ -16,8 +16,8 @@ def functional(cls, lists, flags, options, **constants):
 
     Args:
         cls: A subclass of ``Elementwise``.
-        lists: The names of its lists: parameters, gradients, and those of the state, which have
-            the names that the class gives to the state's tensors, in the plural.
+        lists: The names of its lists: parameters, gradients, and a list for each kind of tensor in
+            the state. The plural of the tensor's name in the class is the name of its list.
         flags: The names of arguments that have a default.
         options: The names of keyword arguments that have none.
         constants: Options of the class that the function does not have.

@@ -187,7 +187,6 @@ def outcome(T, made, shapes, way):
     f = "(lambda x, y: " + body + ")"
     for level in levels:
         f = level.replace("{s}", "(lambda x, y: total({f}(x, y)))").replace("{f}", f)
-    values = [T.arange(1.0, 1 + n).reshape(s).sin() if False else None for s, n in ()]
     args = []
     for k, shape in enumerate(shapes):
         count = 1

@@ -168,9 +168,9 @@ _FUNCTIONS = {id(f): f for f in (float, int, round, *[getattr(math, n, int) for 
 
 
 def function_of_numbers(function, args):
-    """What is called in place of ``function(*args)``, so that each run computes it again.
+    """A function to call in place of ``function``, so that each run computes the result again.
 
-    None: no argument is a ``SymbolicNumber``, or the call needs the numbers' values.
+    It is None if no argument is a ``SymbolicNumber``, or if the call needs the numbers' values.
     """
     numbers = next((x.numbers for x in args if type(x) is SymbolicNumber), None)
     if numbers is None or id(function) not in _FUNCTIONS:

@@ -137,7 +137,7 @@ class TrackedMemory:
             # The user may make ``x`` look at other memory, for example by ``x.data = …``.
             self.views[id(x)] = x
             self.checks.append(("{0}.view_of", (x,), x.view_of))
-            # Its base may be one that is looked up in each call, and another one by then.
+            # The base may be looked up in each call, so that it may be another tensor next time.
             self.checks.append(("{0}.view_of.root is {1}", (x, x.view_of.root), True))
         look = self._like(array)
         return self._look(look, root.memory, (*root.path, *x.view_of.path))

@@ -140,8 +140,8 @@ def _without_reduction():
     """Generate machine code without loop strength reduction.
 
     LLVM's pass takes half of the time for kernels with many addresses in a loop. The option holds
-    for the whole process, so that the lock keeps other users of llvmlite (numba) out meanwhile. Of
-    an option that it does not know LLVM would end the process, so only known versions get it.
+    for the whole process, so that the lock keeps other users of llvmlite (numba) out meanwhile.
+    LLVM ends the process if it does not know an option, so only known versions get this one.
     """
     import llvmlite.binding as llvm
 

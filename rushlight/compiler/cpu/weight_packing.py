@@ -2,8 +2,8 @@
 
 The order is group, block of channels, panel, phase, channel, tap, row. A row is a result channel of
 the panel. In memory the rows lie far apart, so packing is a transposition: squares of as many rows
-and columns as a vector has lanes are turned in registers. What a column is depends on what lies
-together in memory; see ``_columns``.
+and columns as a vector has lanes are turned in registers. Which numbers make a column
+depends on which lie together in memory; see ``way``.
 """
 
 from collections.abc import Callable
@@ -55,10 +55,10 @@ class Rows(NamedTuple):
 
 
 def way(plan):
-    """What lies together in memory.
+    """The name of the ``Packing`` method that copies the columns, by what lies together in memory.
 
-    That is all taps of all channels (``runs``), the channels of a tap, the taps of a channel, or
-    nothing.
+    ``runs``: all taps of all channels. ``channels``: the channels of a tap. ``taps``: the taps of a
+    channel. ``one_by_one``: nothing.
     """
     d, c = plan.description, plan.choice
     summed, places = d.weight_strides[2], d.weight_places

@@ -2,8 +2,8 @@
 
 A tile has ``DEPTH`` bytes of the depth for each of its rows (columns, of the right factor). It lies
 in shared memory as in the device's memory: *deep* if neighbours are of one row, else *flat*. It is
-made of chunks of 16 bytes. Those of a line are in an order that depends on the line, so that the
-chunks that a warp reads at once lie in different banks of memory.
+made of chunks of 16 bytes. The order of a line's chunks depends on the number of the line, so that
+chunks that a warp reads at once, of several lines, lie in different banks of memory.
 """
 
 from llvmlite import ir

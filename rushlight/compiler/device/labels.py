@@ -2,10 +2,10 @@
 
 LLVM keeps the label of each block in a table of the whole process, by the address of the function
 and the number of the block, and never clears it (``BBNumToRegMap`` in LLVM 22's
-``SPIRVModuleAnalysis.h``). A function that lies where an earlier one lay gets the labels of that
-one. These may be the ids of other things in the module, which ends the process inside of some
-drivers, or of other blocks of the function. So the names that LLVM gives to ids are ambiguous, too;
-they are left out.
+``SPIRVModuleAnalysis.h``). A function that lies at the address of an earlier function gets the
+earlier function's labels. In the new module these numbers may belong to other things, which ends
+the process inside of some drivers, or to other blocks of the function. So the names that LLVM gives
+to ids are ambiguous, too; they are left out.
 """
 
 import struct

@@ -134,7 +134,7 @@ class PlacedProgram:
             self.parts.append(part(stage, [*made.values()], own[n]))
 
     def _landings(self, stages, writes, results):
-        """Those of ``writes`` that must come at the end.
+        """Return the ``writes`` that must come at the end of the program.
 
         These are the writes to the host, and to inputs whose old values are results, or are read by
         later parts or by other writes at the end.

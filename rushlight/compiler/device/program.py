@@ -315,7 +315,7 @@ class CheckFailed(Exception):
     """A check of values failed on the device: the same call on the host raises the right error."""
 
 
-#: What a device's kernels are written in, by the name that its driver has for it.
+#: The language of a device's kernels, by the name that the device's driver gives it.
 LANGUAGES = {"SPIR-V": Spirv, "PTX": Ptx}
 #: (device, key of the code) → its code, as long as a program refers to it.
 _kernels: Any = weakref.WeakValueDictionary()

@@ -30,9 +30,9 @@ def of_call(op, operands, params, is_input, is_number, driver, opens):
     """The program that computes ``op`` once.
 
     Args:
-        operands, params: Those of a call. Those for which ``is_input`` holds are inputs of the
-            program, in this order. They have a shape, strides and a dtype. Those for which
-            ``is_number`` holds, too, are numbers, not memory; see ``DeviceProgram``.
+        operands, params: Operands and parameters of a call. A value for which ``is_input`` holds is
+            an input of the program, and has a shape, strides and a dtype. If ``is_number`` holds
+            for it, too, the input is a number and not memory; see ``DeviceProgram``.
         driver: The ``opencl.Device``.
         opens: See ``DeviceProgram``.
 

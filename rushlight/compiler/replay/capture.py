@@ -98,7 +98,7 @@ def capture(function, args, named, streams, writes=False):
 
 
 def _state(x):
-    """What a function that changes the tensor or array ``x`` leaves otherwise."""
+    """The state of the tensor or array ``x``, which differs after a function has changed ``x``."""
     if type(x) is ndarray:
         return x.tobytes(), x.shape, x.strides
     return id(x._array), x._array.shape, x._array.strides, id(x.view_of), id(x.node), [*x.cell]

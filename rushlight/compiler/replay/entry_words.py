@@ -86,7 +86,7 @@ def _drawn_from(loops):
 
 
 def _used(buffers, loops):
-    """Those of the arrays that the loops use."""
+    """Return the ``buffers`` in which an address lies that the loops use."""
     known = {at for loop in loops for base, at in loop.places if base == ABSOLUTE}
     known |= {loop.function[1] for loop in loops}
     spans = [(a, *np.lib.array_utils.byte_bounds(a)) for a in buffers]

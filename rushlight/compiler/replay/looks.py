@@ -23,7 +23,7 @@ _SINGLE = (bool, str, NoneType, EllipsisType, Dtype, np.dtype)  # compared by th
 
 
 class Look(NamedTuple):
-    """What an entry expects of an argument, or how an array lies that it makes; see ``records.py``.
+    """How an argument of an entry, or an array that the entry makes, must lie; see ``records.py``.
 
     Attributes:
         turned: What a tensor's slot ``turned`` has.

@@ -622,7 +622,7 @@ def rows_of(shape, strides):
             while at and _is_outside(own, dims[at - 1][1]):
                 at -= 1
             dims.insert(at, (n, own))
-    # Of one element, too, the strides decide about the instructions.
+    # NumPy chooses its instructions by the strides, also in a row of one element.
     count, inner = dims.pop() if dims else (1, [s[-1] if s else 0 for s in strides])
     while dims and dims[-1][1] == [s * count for s in inner]:
         count *= dims.pop()[0]

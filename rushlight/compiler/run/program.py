@@ -171,7 +171,7 @@ def rewind(marks):
 
 
 def _apart(outputs, inputs):
-    """``outputs``, of which those are copied that share memory with others.
+    """Return ``outputs`` as arrays with memory of their own.
 
     An output is copied if it shares memory with an input or an earlier output, or if several of its
     elements share memory (a stride is 0).

@@ -97,7 +97,7 @@ def _module(function, stream_class, columns):
     word = ir.Function(module, ir.FunctionType(ir.IntType(32), [POINTER]), _symbol("word"))
 
     def uniform(b, stream):
-        """Of the next two words, as ``draw.words.doubles`` makes it."""
+        """A uniform number of the next two words, as ``draw.words.doubles`` makes it."""
         last = b.gep(stream, [i64(len(stream_class.__slots__))], source_etype=I64)
         engine = b.load(last, typ=POINTER)
         high, low = [b.zext(b.call(word, [engine]), I64) for _ in range(2)]

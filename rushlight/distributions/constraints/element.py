@@ -132,7 +132,7 @@ class IntegerGreaterThan(GreaterThanEq):
         return (value % 1 == 0) & super().check(value)
 
 
-#: The classes whose ``check`` is known. Those of users may use what only tensors have.
+#: The classes whose ``check`` takes NumPy arrays. A user's class may need methods of tensors.
 _KINDS = {
     Boolean, GreaterThan, GreaterThanEq, HalfOpenInterval, IntegerGreaterThan, IntegerInterval,
     Interval, LessThan, Real,

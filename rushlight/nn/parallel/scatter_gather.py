@@ -73,7 +73,7 @@ def gather(outputs, target_device, dim=0):
         dim: The dim along which tensors are joined.
 
     Returns:
-        What is like one of the results.
+        A result of the form of each output, with the joined tensors.
 
     Raises:
         ValueError: The results are dicts with different keys.

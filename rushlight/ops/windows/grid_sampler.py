@@ -145,7 +145,7 @@ def _taps_of_arrays(xp, points, size, mode, padding, align):
         x -= known.one
         x *= known.half
     if padding == "border":
-        # fmin and fmax give the number beside a nan, which stands for the pixel as in ``_clipped``.
+        # fmin and fmax give the number beside a nan, which is the pixel of ``grid_taps``.
         if len(size) == 3:
             np.maximum(np.fmin(x, known.last, out=x), known.zero, out=x)
         else:
