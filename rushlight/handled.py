@@ -152,6 +152,9 @@ def cover(x):
 
 def is_handled(x):
     """Whether operations on the object ``x`` are the business of its class's handler."""
+    # The class is asked first: a number of a trace would note that somebody reads its value.
+    if not HandledArray.made or not hasattr(type(x), "_array"):
+        return False
     return type(getattr(x, "_array", None)) is HandledArray
 
 

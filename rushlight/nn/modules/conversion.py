@@ -33,15 +33,15 @@ class Conversion(Registry):
             with no_grad():
                 found = fn(parameter)
                 grad = None if parameter.grad is None else fn(parameter.grad)
-                own = mode.intercept and (is_handled(parameter) or is_handled(found))
+                known = mode.intercept and not is_lazy(parameter)
+                own = known and (is_handled(parameter) or is_handled(found))
                 if own or conversions.get_swap_module_params_on_conversion():
                     self._swap(name, parameter, found, grad)
                     continue
                 # A tensor cannot get or lose its elements: the module gets another parameter.
-                other = (
-                    mode.intercept and not is_lazy(parameter) and found.is_meta != parameter.is_meta
-                )
-                if other or conversions.get_overwrite_module_params_on_conversion():
+                if (
+                    known and found.is_meta != parameter.is_meta
+                ) or conversions.get_overwrite_module_params_on_conversion():
                     made = self._parameters[name] = Parameter(found, parameter.requires_grad)
                     made._grad = grad
                     continue

