@@ -8,6 +8,8 @@ precision.
 
 from itertools import chain
 from operator import attrgetter, is_
+from typing import Any
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -134,7 +136,8 @@ class Elementwise(Optimizer):
         super()._prepare()
         self._plans = []
         self._known = None
-        self._far_step = FarProgram(self._step_now)
+        step: Any = WeakMethod(self._step_now)  # the optimizer must not refer to itself
+        self._far_step = FarProgram(lambda: step()())
         self.__dict__.setdefault("_counters", {})
 
     def __setstate__(self, state):

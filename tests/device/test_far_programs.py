@@ -1,6 +1,8 @@
 """Functions of many tensors on a device: after a few calls, one program computes them."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 
@@ -50,6 +52,23 @@ def test_a_program_takes_the_later_steps(kind, device, monkeypatch):
     *found, few = trained(kind, device, 2, monkeypatch)
     T.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
     assert few <= 3 < 15 < many
+
+
+@pytest.mark.parametrize("where", ["cpu", None])
+def test_an_optimizer_ends_with_its_last_name(where, device):
+    """Without the garbage collector: an optimizer that referred to itself would keep its model."""
+    model = T.nn.Linear(3, 3).to(where or device)
+    optimizer = T.optim.AdamW(model.parameters())
+    for _ in range(2):
+        model(T.ones(2, 3, device=model.weight.device)).sum().backward()
+        optimizer.step()
+    ends = [weakref.ref(optimizer), weakref.ref(model.weight)]
+    gc.disable()
+    try:
+        del model, optimizer
+        assert [end() for end in ends] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_program_clips_gradients(device, monkeypatch):
