@@ -67,8 +67,8 @@ def own_name(function):
     if found is not None and not found.startswith("torch.Tensor."):
         return found
     module = getattr(function, "__module__", None) or ""
-    if module.startswith("torch.ops"):
-        return f"{module}.{function.__name__}"
+    if module.startswith("torch._ops"):  # where PyTorch's class of operators is
+        return f"torch.ops{module.removeprefix('torch._ops')}.{function.__name__}"
     if module.startswith("rushlight.ops."):
         return None
     if is_our_module(module) and name and name.isidentifier():

@@ -57,7 +57,7 @@ class OpOverload:
         self.namespace, _, self._opname = schema.name.partition("::")
         self.__name__ = f"{self._opname}.{self._overloadname}"
         self.__qualname__ = self.__name__
-        self.__module__ = f"torch.ops.{self.namespace}"
+        self.__module__ = f"torch._ops.{self.namespace}"
         self.kernels: dict = {}
         self.fake: Any = None
         self.backward: Any = None
@@ -340,7 +340,7 @@ class OpOverloadPacket:
     def __init__(self, qualname):
         self._qualified_op_name = qualname
         self.namespace, _, self.__name__ = qualname.partition("::")
-        self.__module__ = f"torch.ops.{self.namespace}"
+        self.__module__ = f"torch._ops.{self.namespace}"
         self.__qualname__ = self.__name__
         self._overloads: dict[str, OpOverload] = {}
 
