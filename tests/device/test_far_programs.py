@@ -112,6 +112,18 @@ def test_a_program_serves_lists(name, device, monkeypatch):
     assert launches <= 3
 
 
+@pytest.mark.parametrize("stance", ["fail_on_recompile", "eager_on_recompile", "force_eager"])
+def test_a_stance_is_for_other_functions(stance, device, monkeypatch):
+    monkeypatch.setattr(far_programs, "_FIRST_CALLS", 0)
+    p = T.nn.Parameter(T.ones(3).to(device))
+    optimizer = T.optim.SGD([p], lr=0.5)
+    with T.compiler.set_stance(stance):
+        for _ in range(2):
+            p.grad = T.ones(3).to(device)
+            optimizer.step()
+    assert p.tolist() == [0.0] * 3
+
+
 def test_operations_of_a_step_are_seen(device, monkeypatch):
     """Where somebody looks at each operation, no program takes the step."""
     monkeypatch.setattr(far_programs, "_FIRST_CALLS", 0)
