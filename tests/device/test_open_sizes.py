@@ -15,6 +15,17 @@ from tests.daily import daily
 
 F = T.nn.functional
 
+
+def _window(x):
+    return T.arange(8.0, device=x.device).reshape(2, 1, 2, 2)
+
+
+def _gradients(x):
+    x, window = x.detach().requires_grad_(), _window(x).requires_grad_()
+    y = F.conv2d(x, window, padding=1, stride=(1, 2))
+    return T.autograd.grad(y, (x, window), y.detach().sin())
+
+
 #: Functions of a tensor with 3 dims, of 2 elements at least.
 CALLS = {
     "sum over the last dim": lambda x: x.sum(-1),
@@ -37,6 +48,11 @@ CALLS = {
     "normalized": lambda x: F.layer_norm(x, x.shape[-1:]),
     "number": lambda x: x + x.numel() * 1.5,
     "whole number": lambda x: x * x.numel(),
+    "product": lambda x: x @ x.transpose(1, 2),
+    "product with a row": lambda x: (x @ x[:1, :1].mT).squeeze(-1),
+    "linear": lambda x: F.linear(x, x[0], x[0, :, 0]),
+    "convolution": lambda x: F.conv2d(x[:, None], _window(x)),
+    "gradients of a convolution": lambda x: _gradients(x[:, None]),
 }  # fmt: skip
 
 
@@ -59,6 +75,7 @@ def _flat(found):
 @pytest.mark.parametrize("name", daily([*CALLS], 4, "constant sizes"))
 def test_open_and_constant_sizes_give_the_same(name, device, programs, monkeypatch):
     monkeypatch.setattr("rushlight.compiler.device.machine._LARGE", 0)
+    monkeypatch.setattr("rushlight.compiler.device.product._LARGE", 0)
     monkeypatch.setattr(kept_programs, "_OFTEN", 1)
     programs(1000, 1000)
     draw = random.Random(name)

@@ -213,14 +213,17 @@ def _all(masks):
     return found
 
 
-def set_variables(b, affine, index, variables):
-    """Set the loop variables that make up one index of a result, the outermost first."""
+def set_variables(b, affine, index, variables, size=i64):
+    """Set the loop variables that make up one index of a result, the outermost first.
+
+    ``size(n)``: the size ``n`` in the code.
+    """
     rest = index
     terms = sorted(affine.terms.items(), key=lambda item: -item[1])
     for k, (v, step) in enumerate(terms):
         last = k == len(terms) - 1
-        variables[v] = rest if last else b.udiv(rest, i64(step))
-        rest = rest if last else b.urem(rest, i64(step))
+        variables[v] = rest if last else b.udiv(rest, size(step))
+        rest = rest if last else b.urem(rest, size(step))
 
 
 def _abstract(v):

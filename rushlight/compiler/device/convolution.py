@@ -8,7 +8,7 @@ from math import prod
 
 from rushlight.compiler.codegen.scope import i64
 from rushlight.compiler.cpu.convolution import describe
-from rushlight.compiler.device.parts import place
+from rushlight.compiler.device.parts import below, place
 from rushlight.compiler.device.product import Tiles, run_of
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.storage import contiguous_strides
@@ -43,10 +43,21 @@ class _Convolution(Tiles):
     def _shape(self):
         return self.c
 
+    def _fixed(self):
+        c = self.c
+        window = c.kernel, c.stride, c.padding, c.dilation
+        return c.groups, self.inputs, self.outputs, *map(tuple, window)
+
+    def roles(self):
+        yield from super().roles()
+        for d, n in enumerate(self.c.size):
+            yield ("size", d), n
+            yield ("end", d), self.c.places[d] * self.c.stride[d]
+
     def _weight(self, b, operand, group, output, window):
         """An element of the weight; ``window``: (input channel, place in the window …)."""
         row = b.add(b.mul(group, i64(self.outputs)), output)
-        return operand, place(b, (row, *window), self.strides[operand]), None
+        return operand, place(b, (row, *window), self.steps(operand)), None
 
     def _pixel(self, b, operand, image, group, window, places):
         """The element of x that the window at ``places`` has at ``window``."""
@@ -57,16 +68,18 @@ class _Convolution(Tiles):
             position = b.add(b.mul(q, i64(c.stride[d])), b.mul(i, i64(c.dilation[d])))
             if c.padding[d]:  # else all windows lie inside
                 position = b.sub(position, i64(c.padding[d]))
-                inside = b.icmp_unsigned("<", position, i64(c.size[d]))  # a negative one is huge
+                inside = below(
+                    b, (position, self.of(("size", d), c.size[d]))
+                )  # a negative one is huge
                 fits = inside if fits is None else b.and_(fits, inside)
             at.append(position)
         row = b.add(b.mul(group, i64(self.inputs)), channel)
-        return operand, place(b, (image, row, *at), self.strides[operand]), fits
+        return operand, place(b, (image, row, *at), self.steps(operand)), fits
 
     def _result(self, b, operand, image, group, output, places):
         """An element of the result's gradient."""
         row = b.add(b.mul(group, i64(self.outputs)), output)
-        return operand, place(b, (image, row, *places), self.strides[operand]), None
+        return operand, place(b, (image, row, *places), self.steps(operand)), None
 
     # Neighbours -------------------------------------------------------------------------------
 
@@ -85,6 +98,8 @@ class _Convolution(Tiles):
 
 
 class _Result(_Convolution):
+    open_parts = (1,)
+
     def _sizes(self, c):
         self.batch = [c.batch, c.groups]
         self.shapes = [self.outputs], [*c.places], [self.inputs, *c.kernel]
@@ -101,6 +116,8 @@ class _Result(_Convolution):
 
 
 class _InputGradient(_Convolution):
+    open_parts = (1,)
+
     def _sizes(self, c):
         self.batch = [c.batch, c.groups]
         self.shapes = [self.inputs], [*c.size], [self.outputs, *c.kernel]
@@ -120,7 +137,7 @@ class _InputGradient(_Convolution):
         for d, (i, p) in enumerate(zip(offsets, column, strict=True)):
             step = i64(c.stride[d])
             begin = b.sub(b.add(p, i64(c.padding[d])), b.mul(i, i64(c.dilation[d])))
-            inside = b.icmp_unsigned("<", begin, i64(c.places[d] * c.stride[d]))
+            inside = below(b, (begin, self.of(("end", d), c.places[d] * c.stride[d])))
             if c.stride[d] > 1:
                 whole = b.icmp_unsigned("==", b.urem(begin, step), i64(0))
                 inside, begin = b.and_(inside, whole), b.udiv(begin, step)
@@ -134,6 +151,7 @@ class _InputGradient(_Convolution):
 
 class _WeightGradient(_Convolution):
     upright = False, True
+    open_parts = (2,)
 
     def _sizes(self, c):
         self.batch = [c.groups]

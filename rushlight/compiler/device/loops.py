@@ -22,7 +22,7 @@ from rushlight.compiler.plan.kernel import Extremum, Inside, Reduce, Scan, Scatt
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import REDUCING, Loops
 
-__all__ = ["GROUP", "DeviceLoops", "OpenSizes", "emit"]
+__all__ = ["GROUP", "DeviceLoops", "OpenSizes", "Opened", "emit"]
 
 #: Work-items of a group; of one for a long row, where there are too few rows for all units.
 GROUP, MANY = 128, 1024
@@ -67,12 +67,43 @@ class DeviceLoops(Loops):
         self.nanoseconds = float(self.total * self.width)
 
 
-class OpenSizes:
+class Opened:
     """The sizes that a kernel gets as arguments, so that one code serves many shapes.
 
-    These are the extents of its variables, the strides and offsets of its addresses, and integers
-    that are operands, such as the number of elements of a mean. Equal sizes are one argument. The
-    numbers -1, 0 and 1 stay constants, for which there is better code; so do small operands.
+    Equal sizes are one argument. The numbers -1, 0 and 1 stay constants, for which there is better
+    code; so do small operands.
+
+    Attributes:
+        sizes: size → its name, in the order of the arguments.
+        numbers: The arguments: the sizes, and what a subclass adds.
+        key: What the code depends on.
+    """
+
+    key: str
+    numbers: tuple
+
+    def __init__(self):
+        self.sizes: dict = {}
+
+    def name(self, n):
+        """What stands for the size ``n`` in the key."""
+        return n if -1 <= n <= 1 else self.sizes.setdefault(n, f"n{len(self.sizes)}")
+
+    def operand(self, x):
+        """What stands for the operand ``x``, which is no value, in the key."""
+        return self.name(x) if _is_open(x) else repr(x)
+
+    def give(self, nodes, numbers):
+        """Let ``nodes`` use the kernel's arguments ``numbers`` for the sizes."""
+        nodes.sizes = dict(zip(self.sizes, numbers, strict=False))
+        nodes.scalars = {n: v for n, v in nodes.sizes.items() if _is_open(n)}
+
+
+class OpenSizes(Opened):
+    """The sizes of loops that are arguments.
+
+    These are the extents of variables, the strides and offsets of addresses, and integers that are
+    operands, such as the number of elements of a mean.
 
     To divide by an extent, a kernel multiplies, which is several times as fast: for ``n`` below 2³¹
     and ``2 ** k`` not below ``d``, ``n // d`` is ``n * m >> 31 + k`` if ``m`` is ``2 ** (31 + k) /
@@ -80,15 +111,13 @@ class OpenSizes:
     1994, theorem 4.2.)
 
     Attributes:
-        sizes: size → its name, in the order of the arguments.
         divisors: The extents that are divided by, or none if the kernel divides itself.
         numbers: The arguments: the sizes, then ``m`` and ``31 + k`` of each divisor.
-        key: What the code depends on.
     """
 
     def __init__(self, loops):
-        self.sizes: dict = {}
-        size = self._name
+        super().__init__()
+        size = self.name
         names = {v: f"v{i}" for i, v in enumerate((*loops.rows, *loops.columns))}
         extents = [[size(v.extent) for v in group[1:]] for group in (loops.rows, loops.columns)]
         narrow = [n.narrow for n in loops.nodes if type(n) is Inside]
@@ -96,15 +125,9 @@ class OpenSizes:
         small = max(loops.total, loops.width) < 2**31
         self.divisors = [*dict.fromkeys(d for d in divided if d in self.sizes)] if small else []
         form = len(loops.rows), len(loops.columns), extents, size(loops.width), narrow, small
-        work = described(loops.stores, loops.nodes, names, size, self._operand)
+        work = described(loops.stores, loops.nodes, names, size, self.operand)
         self.key = repr((form, work))
         self.numbers = *self.sizes, *[n for d in self.divisors for n in _multiplied(d)]
-
-    def _operand(self, x):
-        return self._name(x) if _is_open(x) else repr(x)
-
-    def _name(self, n):
-        return n if -1 <= n <= 1 else self.sizes.setdefault(n, f"n{len(self.sizes)}")
 
 
 def _is_open(x):
@@ -152,8 +175,7 @@ class _Emitter:
         self.factors: dict = {}  # extent → the factor and the shift that divide by it
         if opened is not None:
             rest = numbers[len(opened.sizes) :]
-            self.nodes.sizes = dict(zip(opened.sizes, numbers, strict=False))
-            self.nodes.scalars = {n: v for n, v in self.nodes.sizes.items() if _is_open(n)}
+            opened.give(self.nodes, numbers)
             self.factors = dict(
                 zip(opened.divisors, zip(rest[::2], rest[1::2], strict=True), strict=True)
             )

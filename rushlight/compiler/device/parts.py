@@ -36,9 +36,11 @@ def finish(work, b, pointers, index, found):
         pointers: The memory that the kernel's nodes and stores use.
     """
     scope = Scope(b)
-    for affine, i in zip(work.root, index, strict=True):
-        set_variables(b, affine, i, scope.variables)
     nodes = Nodes(pointers, [scope] * 3, _One(work.group.variables))
+    if (opened := getattr(work, "opened", None)) is not None:
+        opened.give(nodes, work.numbers)
+    for affine, i in zip(work.root, index, strict=True):
+        set_variables(b, affine, i, scope.variables, nodes.size)
     for node in work.nodes:
         if type(node) is Root:
             nodes.results[id(node)] = found.astype(node.dtype)
@@ -59,16 +61,23 @@ class _One:
 def split(b, number, n):
     """(quotient, remainder) of ``number`` by ``n``, both of the type of ``number``."""
     typ = number.type
+    if isinstance(n, ir.Value):
+        n = n if n.type == typ else b.trunc(n, typ)
+        return b.udiv(number, n), b.urem(number, n)
     if n & (n - 1) == 0:
         return b.lshr(number, typ(n.bit_length() - 1)), b.and_(number, typ(n - 1))
     return b.udiv(number, typ(n)), b.urem(number, typ(n))
 
 
 def unravel(b, number, shape):
-    """The index of the element ``number`` of an array of ``shape`` in C order."""
+    """The index of the element ``number`` of an array of ``shape`` in C order.
+
+    Sizes that are arguments of the kernel are those of fewer than 2³¹ elements.
+    """
     if len(shape) < 2:
         return [number] if shape else []
-    short = prod(shape) < 1 << 31  # devices divide by 32 bits several times faster than by 64
+    known = [n for n in shape if not isinstance(n, ir.Value)]
+    short = prod(known) < 1 << 31  # devices divide by 32 bits several times faster than by 64
     if short:
         number = b.trunc(number, _I32)
     index: list = []
@@ -83,14 +92,19 @@ def place(b, index, strides):
     """The position in memory of the element at ``index``, in elements."""
     found = i64(0)
     for i, step in zip(index, strides, strict=True):
-        found = b.add(found, b.mul(i, i64(step)))
+        found = b.add(found, b.mul(i, _number(step)))
     return found
+
+
+def _number(n):
+    """A constant or an argument of the kernel."""
+    return n if isinstance(n, ir.Value) else i64(n)
 
 
 def below(b, *pairs):
     """Whether each number is below its end."""
     found = None
     for number, end in pairs:
-        fits = b.icmp_unsigned("<", number, i64(end))
+        fits = b.icmp_unsigned("<", number, _number(end))
         found = fits if found is None else b.and_(found, fits)
     return found

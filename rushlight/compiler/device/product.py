@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from rushlight.compiler.codegen.value import computed
+from rushlight.compiler.device.loops import Opened
 from rushlight.compiler.device.parts import place
 from rushlight.compiler.device.simt import Items
 from rushlight.compiler.device.tensor_cores import Cores, instruction_for
@@ -18,7 +19,7 @@ from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel_signature import described
 from rushlight.compiler.plan.loops import nodes_of
 
-__all__ = ["Product", "Tiles", "run_of"]
+__all__ = ["OpenTiles", "Product", "Tiles", "run_of"]
 
 
 class Tiles:
@@ -37,12 +38,20 @@ class Tiles:
         runs: How many neighbours, from a multiple of this number on, lie one after the other in
             memory, begin at a multiple of their bytes if the factor does, and are all there or not.
         way: How the results are computed: ``Items``, ``Cores`` or ``Warpgroups``.
+        opened: The ``OpenTiles``, if sizes are arguments of the kernel; else None.
+        open_numbers: These sizes.
+        numbers: The arguments that hold them, while the code is made.
+        gains: Whether code with constant sizes would be faster.
     """
 
     role = "product"
     upright = False, False
     runs = 1, 1
     limit = 0  # all items have work
+    open_parts: tuple = (0, 1, 2)  # those of ``shapes`` that are arguments in code with open sizes
+    open_numbers: tuple = ()
+    numbers: Any = ()
+    gains = False
     batch: list
     shapes: tuple
 
@@ -67,6 +76,12 @@ class Tiles:
             self.way = Items(self)
         else:
             self.way = Warpgroups(self) if serves(self) else Cores(self, instruction)
+        self.opened = None
+        if here.opens and OpenTiles.serves(self):
+            self.opened = OpenTiles(self)
+            self.key, self.open_numbers = self.opened.key, self.opened.numbers
+            self.gains = self.m * self.n * self.depth * prod(self.batch) > _LARGE
+            return
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
         root = [(i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self.root]
         shape = [v.dtype for v in self.ins], self.strides, self.way.key, self._shape()
@@ -124,6 +139,82 @@ class Tiles:
         """Add the kernel ``name`` to ``module``."""
         self.way.emit(module, name)
 
+    def of(self, role, n):
+        """The size ``n`` in the code: the argument for its role, or the number itself."""
+        at = None if self.opened is None else self.opened.roles.get(role)
+        return n if at is None else self.numbers[at]
+
+    def batch_sizes(self):
+        """``batch`` in the code."""
+        return [self.of(("batch", i), n) for i, n in enumerate(self.batch)]
+
+    def shape(self, part):
+        """The dims of a row, a column or the depth (``part`` 0, 1 or 2) in the code."""
+        return [self.of(("shape", part, i), n) for i, n in enumerate(self.shapes[part])]
+
+    def steps(self, operand):
+        """The strides of an operand in the code."""
+        return [self.of(("step", operand, i), n) for i, n in enumerate(self.strides[operand])]
+
+    def roles(self):
+        """(role, size) of all sizes that may be arguments."""
+        yield from (("m", self.m), ("n", self.n), ("depth", self.depth))
+        yield from (("down", self.way.down), ("across", self.way.across))
+        yield from [(("batch", i), n) for i, n in enumerate(self.batch)]
+        for part in self.open_parts:
+            yield from [(("shape", part, i), n) for i, n in enumerate(self.shapes[part])]
+        for operand, steps in enumerate(self.strides):
+            yield from [(("step", operand, i), n) for i, n in enumerate(steps)]
+
+    def _fixed(self):
+        """What stays constant in code with open sizes, besides dtypes."""
+        return ()
+
+
+#: The fewest products of numbers from which code with constant sizes is worth its compilation.
+_LARGE = 1 << 20
+
+
+class OpenTiles(Opened):
+    """The sizes of tiles that are arguments, so that one code serves many shapes.
+
+    Each role of a size has an argument of its own. The sizes and strides of fused operations have
+    arguments by their values.
+
+    Attributes:
+        roles: role → the number of the argument.
+    """
+
+    def __init__(self, work):
+        super().__init__()
+        self.roles: dict = {}
+        values, sizes = [], []
+        for role, n in work.roles():
+            if -1 <= n <= 1:
+                sizes.append(n)
+                continue
+            self.roles[role] = len(values)
+            values.append(n)
+            sizes.append("n")
+        names = {v: f"v{i}" for i, v in enumerate(work.group.variables)}
+        outermost = lambda i: sorted(i.terms.items(), key=lambda item: -item[1])
+        root = [[(names[v], self.name(n)) for v, n in outermost(i)] for i in work.root]
+        fused = described(work.kernel.stores, work.nodes, names, self.name, self.operand)
+        dtypes = [v.dtype for v in work.ins]
+        fixed = type(work).__name__, dtypes, work.way.key, work.upright, work._fixed()
+        self.key = repr(("open", fixed, sizes, root, fused))
+        self.numbers = *values, *self.sizes
+
+    def give(self, nodes, numbers):
+        super().give(nodes, numbers[len(self.roles) :])
+
+    @staticmethod
+    def serves(work):
+        """Whether the sizes of ``work`` can be arguments; large ones are constants."""
+        plain = not any(i.offset for i in work.root)
+        small = max(prod(work.batch), work.m, work.n, work.depth) < 1 << 31
+        return type(work.way) is Items and plain and small
+
 
 class Product(Tiles):
     """A product of (batches of) matrices."""
@@ -149,10 +240,10 @@ class Product(Tiles):
         return self.batch, self.m, self.n, self.depth
 
     def left(self, b, batch, row, depth):
-        return 0, place(b, (*batch, *row, *depth), self.strides[0]), None
+        return 0, place(b, (*batch, *row, *depth), self.steps(0)), None
 
     def right(self, b, batch, depth, column):
-        return 1, place(b, (*batch, *depth, *column), self.strides[1]), None
+        return 1, place(b, (*batch, *depth, *column), self.steps(1)), None
 
     def index(self, b, batch, row, column):
         return [*batch, *row, *column]

@@ -52,33 +52,38 @@ class Items:
 
     @property
     def groups(self):
-        return self._down * self._across * prod(self.work.batch)
+        return self.down * self.across * prod(self.work.batch)
 
     @property
-    def _down(self):
+    def down(self):
+        """The number of work-groups along a column of results."""
         return -(-self.work.m // (TILE * self.rows))
 
     @property
-    def _across(self):
+    def across(self):
+        """The number of work-groups along a row of results."""
         return -(-self.work.n // (TILE * self.columns))
 
     def emit(self, module, name):
         """Add the kernel ``name`` to ``module``."""
         work = self.work
-        b, pointers, _ = module.kernel(name, len(work.operands) + len(work.kernel.args))
+        of, more = work.of, len(work.open_numbers)
+        count = len(work.operands) + len(work.kernel.args)
+        b, pointers, (_, *work.numbers) = module.kernel(name, count, 1 + more)
         typ = ir_type(work.dtype)
         item, number = module.work_item(b), module.work_group(b)
         y, x = b.udiv(item, i64(TILE)), b.urem(item, i64(TILE))
-        number, across = split(b, number, self._across)
-        number, down = split(b, number, self._down)
-        batch = unravel(b, number, work.batch)
+        number, across = split(b, number, of("across", self.across))
+        number, down = split(b, number, of("down", self.down))
+        batch = unravel(b, number, work.batch_sizes())
         row = b.mul(down, i64(TILE * self.rows))
         column = b.mul(across, i64(TILE * self.columns))
         totals = [[stack(b, typ) for _ in range(self.columns)] for _ in range(self.rows)]
         for total in chain(*totals):
             b.store(ir.Constant(typ, 0.0), total)
         left, right = [_Tile(module, typ, n) for n in (self.rows, self.columns)]
-        loop = Loop(b, i64(0), i64(work.depth), TILE)
+        depth = of("depth", work.depth)
+        loop = Loop(b, i64(0), depth if isinstance(depth, ir.Value) else i64(depth), TILE)
         inside = loop.b
         for tile, count, first, (i, d), element in (
             (left, self.rows, row, (x, y) if work.upright[0] else (y, x), self._left_element),
@@ -100,24 +105,26 @@ class Items:
         ]
         for i, line in zip(rows, totals, strict=True):
             for j, total in zip(columns, line, strict=True):
-                with b.if_then(below(b, (i, work.m), (j, work.n))):
+                with b.if_then(below(b, (i, of("m", work.m)), (j, of("n", work.n)))):
                     found = Value(b, b.load(total, typ=typ), work.dtype)
-                    at = [unravel(b, k, s) for k, s in zip((i, j), work.shapes[:2], strict=True)]
+                    at = [unravel(b, k, work.shape(part)) for part, k in enumerate((i, j))]
                     index = work.index(b, batch, *at)
                     finish(work, b, pointers[len(work.operands) :], index, found)
         b.ret_void()
 
     def _left_element(self, b, pointers, batch, row, depth):
         work = self.work
-        rows, _, depths = work.shapes
+        rows, depths = work.shape(0), work.shape(2)
         found = work.left(b, batch, unravel(b, row, rows), unravel(b, depth, depths))
-        return self._fetch(b, pointers, found, below(b, (row, work.m), (depth, work.depth)))
+        edge = below(b, (row, work.of("m", work.m)), (depth, work.of("depth", work.depth)))
+        return self._fetch(b, pointers, found, edge)
 
     def _right_element(self, b, pointers, batch, column, depth):
         work = self.work
-        _, columns, depths = work.shapes
+        columns, depths = work.shape(1), work.shape(2)
         found = work.right(b, batch, unravel(b, depth, depths), unravel(b, column, columns))
-        return self._fetch(b, pointers, found, below(b, (depth, work.depth), (column, work.n)))
+        edge = below(b, (depth, work.of("depth", work.depth)), (column, work.of("n", work.n)))
+        return self._fetch(b, pointers, found, edge)
 
     def _fetch(self, b, pointers, found, edge):
         """The element of a factor that was ``found``, 0 beyond the ``edge``."""
