@@ -24,7 +24,6 @@ digits, and with them a few of the numbers.
 
 import numpy as np
 
-from rushlight.backend import numpy as xp
 from rushlight.draw.binomial import tail
 from rushlight.draw.gamma import TINY
 from rushlight.draw.philox import box_muller32, box_muller64, four_words, unit32
@@ -41,6 +40,13 @@ def _begin(generator, taken):
     """Take ``taken`` numbers of each stream: the seed, and the step at which the draw begins."""
     with generator.lock:
         return generator.initial_seed(), generator.take(taken) // 4
+
+
+def _numpy():
+    """NumPy as the namespace of the functions below; this module does not stand above it."""
+    from rushlight.backend import numpy
+
+    return numpy
 
 
 def _word(xp, thread, number, seed):
@@ -69,7 +75,7 @@ def poisson(generator, rates):
     means = rates.reshape(-1).astype(F64)
     seed, step = _begin(generator, 20)
     with np.errstate(all="ignore"):
-        found = poisson_numbers(xp, means, np.arange(means.size), seed, step)
+        found = poisson_numbers(_numpy(), means, np.arange(means.size), seed, step)
         return to_dtype(found, rates.dtype).reshape(rates.shape)
 
 
@@ -245,7 +251,7 @@ def gamma(generator, shapes):
     alpha = shapes.reshape(-1)
     seed, step = _begin(generator, 12)
     with np.errstate(all="ignore"):
-        found = gamma_numbers(xp, alpha, np.arange(alpha.size), seed, step, dtype)
+        found = gamma_numbers(_numpy(), alpha, np.arange(alpha.size), seed, step, dtype)
     return found.reshape(shapes.shape)
 
 
