@@ -188,7 +188,8 @@ class OpenTiles(Opened):
     def __init__(self, work):
         super().__init__()
         self.roles: dict = {}
-        values, sizes = [], []
+        values: list[int] = []
+        sizes: list = []
         for role, n in work.roles():
             if -1 <= n <= 1:
                 sizes.append(n)
