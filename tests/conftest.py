@@ -96,3 +96,25 @@ def counts_of_modes():
     assert state.counted == (not state.grad or state.inference)
     assert mode.intercept >= state.reasons
     assert mode.grad_off >= state.counted
+
+
+@pytest.fixture
+def nothing_intercepts(monkeypatch):
+    """Operations take the fast path, whatever classes and tensors other tests left alive."""
+    from rushlight.autograd import mode
+
+    gc.collect()
+    for name in ("intercept", "metas", "besides_memory"):
+        monkeypatch.setattr(mode, name, 0)
+
+
+@pytest.fixture
+def nobody_overrides():
+    """No class takes functions over, whatever classes other tests left alive."""
+    from rushlight.autograd import mode
+
+    gc.collect()
+    others = mode._shared
+    mode.add_intercept(-others)
+    yield
+    mode.add_intercept(others)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import rushlight as torch
-from rushlight.autograd import mode
 from rushlight.ops.core.definition import FUNCTIONS, OPS
 from rushlight.ops.core.replays import ALL
 from tests import processes
@@ -52,11 +51,7 @@ def without_replays():
             x.run = was
 
 
-@pytest.fixture(autouse=True)
-def default_mode(monkeypatch):
-    """As in a program without Tensor subclasses, which other tests have defined for good."""
-    gc.collect()
-    monkeypatch.setattr(mode, "intercept", 0)
+pytestmark = pytest.mark.usefixtures("nothing_intercepts")
 
 
 A, B = torch.ones(8, 8), torch.ones(8, 8)

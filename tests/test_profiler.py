@@ -1,6 +1,5 @@
 """torch.profiler: what is noted, how it adds up, and that it leaves no trace."""
 
-import gc
 import gzip
 import json
 import threading
@@ -13,11 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd import profiler as older
 from rushlight.profiler import ProfilerAction, profile, record_function, schedule
 
-
-@pytest.fixture(autouse=True)
-def nothing_intercepts(monkeypatch):
-    gc.collect()  # subclasses with overrides, in other tests, were reasons for the full path
-    monkeypatch.setattr(mode, "intercept", 0)
+pytestmark = pytest.mark.usefixtures("nothing_intercepts")
 
 
 def training():

@@ -1,6 +1,5 @@
 """Large eager operations run as kernels: the same values, wherever they are worth it."""
 
-import gc
 import os
 import sys
 import tracemalloc
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.compiler.run import program
 from rushlight.ops.core.definition import OPS
@@ -49,11 +47,9 @@ def on_numpy(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def none_compiled_before(monkeypatch):
+def none_compiled_before(monkeypatch, nothing_intercepts):
     monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
     monkeypatch.setattr(eager_kernels, "_calls", {})
-    gc.collect()  # subclasses with overrides, in other tests, were reasons for the full path
-    monkeypatch.setattr(mode, "intercept", 0)
 
 
 def kernels():

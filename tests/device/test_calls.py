@@ -13,7 +13,10 @@ from rushlight.backend.tallies import Tallies
 from rushlight.device_array import DeviceMemory, driver_of
 from rushlight.ops.core import remote_calls
 
-pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
+pytestmark = [
+    pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite"),
+    pytest.mark.usefixtures("nobody_overrides"),
+]
 
 
 def _launches(x, call):
@@ -239,7 +242,7 @@ def test_a_gradient_rule_is_one_program(device):
 
 
 class _Keeping(T.autograd.Function):
-    kept: list = []
+    kept: list  # by its test
 
     @staticmethod
     def forward(ctx, x):
@@ -276,15 +279,17 @@ def _retained(x, seen):
 def test_a_gradient_shares_no_memory(f, device):
     """A leaf takes the memory of a gradient that nobody else holds."""
     tensor = lambda *shape: T.randn(shape, device=device)
+    _Keeping.kept = kept = []
     x, seen = tensor(3, 4).requires_grad_(), [tensor(3, 4), tensor(3, 4).requires_grad_()]
     y = f(x, seen)
     g = tensor(*y.shape)
     y.backward(g)
-    held = [x, y, g, *seen, *_Keeping.kept, *[t.grad for t in seen if t is not None]]
+    held = [x, y, g, *seen, *kept, *[t.grad for t in seen if t is not None]]
     pointer = x.grad.data_ptr()
     assert pointer not in [t.data_ptr() for t in held if t is not None]
     x.grad.fill_(7.0)
     assert not any((t == 7).any() for t in held if t is not None)
+    kept.clear()
 
 
 def test_gradients_with_a_history_are_made_by_operations(device):

@@ -12,7 +12,10 @@ from rushlight.backend.native import llvm_works
 from rushlight.device_array import driver_of
 from rushlight.nn.utils.clip_grad import _clip
 
-pytestmark = pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite")
+pytestmark = [
+    pytest.mark.skipif(not llvm_works(), reason="kernels need llvmlite"),
+    pytest.mark.usefixtures("nobody_overrides"),
+]
 
 OPTIMIZERS = {
     "SGD": {"lr": 0.1, "momentum": 0.9}, "AdamW": {"amsgrad": True}, "RMSprop": {"centered": True},

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.autograd import mode
 from rushlight.func import following
 
 
 @pytest.fixture(autouse=True)
-def _anew(monkeypatch):
-    # Meta tensors and the like that other tests left alive would keep calls from being followed.
-    monkeypatch.setattr(mode, "intercept", 0)
+def _anew(nothing_intercepts):
     following._courses.clear()
     following._left.clear()
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.autograd import mode
 from rushlight.ops.core import destination
 from rushlight.ops.core.destination import Destination
 from tests.test_house import without_replays
@@ -20,10 +19,9 @@ OPERANDS = {"addcmul_": 2, "addcdiv_": 2, "lerp_": 2}  # besides the tensor; oth
 
 
 @pytest.fixture
-def filled(monkeypatch):
+def filled(monkeypatch, nothing_intercepts):
     """All arrays are large; the list of the names of operations that filled a destination."""
     monkeypatch.setattr(destination, "LEAST", 1)
-    monkeypatch.setattr(mode, "intercept", 0)  # other tests leave classes that override functions
     fill, names = Destination.fill, []
 
     def noted(self, op, operands, params):
