@@ -56,6 +56,7 @@ class Device:
         capability: A pair of numbers that tells what NVIDIA's devices can do; (0, 0) for others.
         doubles: Whether the device computes with float64.
         branches: Whether its driver compiles barriers rightly in branches that depend on values.
+        open_tiles: Whether its driver compiles products whose sizes are arguments.
         units: The number of its compute units.
         threads: The most work-items that a unit has at once.
         most: The most work-items of a group.
@@ -81,7 +82,7 @@ class Device:
     capability = (0, 0)
     chains = False
     doubles: bool
-    branches = True
+    branches = open_tiles = True
     units: int
     threads, most = 2048, 1024
     parameters = 1024

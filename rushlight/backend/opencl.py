@@ -198,8 +198,9 @@ class OpenCLDevice(Device):
         self.version = self._text(_VERSION)
         platform = c_void_p(self._number(_OF_PLATFORM))
         name = _text(lib.clGetPlatformInfo, platform, _PLATFORM)
-        # PoCL's full SVD was seen to be wrong: work-items read what others had not written yet.
-        self.branches = name != "Portable Computing Language"
+        # PoCL's full SVD was seen to be wrong: work-items read what others had not written yet. Its
+        # LLVM (18) was seen to end the process for products whose sizes are arguments.
+        self.branches = self.open_tiles = name != "Portable Computing Language"
         self.driver = f"{name} {self._text(_DRIVER_VERSION)}"
         self.languages = self._text(_IL)
         self.extensions = frozenset(self._text(_EXTENSIONS).split())

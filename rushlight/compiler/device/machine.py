@@ -26,6 +26,7 @@ class DeviceMachine:
         values: The ids of inputs that are numbers, not memory.
 
     Attributes:
+        open_tiles: Whether sizes are arguments of the kernels of products, too.
         units: The number of its compute units, which all want work.
         most: The most work-items of a group.
         spreads: Whether it has many work-items at the same time: it is no CPU.
@@ -45,7 +46,7 @@ class DeviceMachine:
         self.doubles, self.units, self.most, self.wide = (
             device.doubles, device.units, device.most, wide,
         )  # fmt: skip
-        self.opens = opens
+        self.opens, self.open_tiles = opens, opens and device.open_tiles
         self.halves = device.language == "PTX"  # else by bits, which every device can do
         self.capability = device.capability if device.language == "PTX" else (0, 0)
         self.maps = getattr(device, "maps", False)

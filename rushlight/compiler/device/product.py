@@ -77,7 +77,7 @@ class Tiles:
         else:
             self.way = Warpgroups(self) if serves(self) else Cores(self, instruction)
         self.opened = None
-        if here.opens and OpenTiles.serves(self):
+        if here.open_tiles and OpenTiles.serves(self):
             self.opened = OpenTiles(self)
             self.key, self.open_numbers = self.opened.key, self.opened.numbers
             self.gains = self.m * self.n * self.depth * prod(self.batch) > _LARGE
