@@ -87,8 +87,8 @@ BOXES = [
     Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn __future__"),
     Box(3, 1, 0, 6, BLUE, "ops, linalg, fft, special, signal, sparse, nested, overrides",
         "every operation in one block: its forward, its gradient rules, its lowering",
-        "ops _ops checks composite foreach linalg fft special signal sparse nested overrides "
-        "return_types"),
+        "ops _ops checks composite far_programs foreach linalg fft special signal sparse nested "
+        "overrides return_types"),
     Box(2, 1, 0, 3, BLUE, "autograd", "tape, engine, hooks, in-place writes", "autograd"),
     Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
     Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
