@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import rushlight as T
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.backend import cuda
 from rushlight.backend.device import DeviceError
@@ -290,6 +291,16 @@ def test_a_gradient_shares_no_memory(f, device):
     x.grad.fill_(7.0)
     assert not any((t == 7).any() for t in held if t is not None)
     kept.clear()
+
+
+def test_a_trace_of_rules_leaves_nothing_for_the_next_backward(device):
+    """Rules leave values for each other in a list of their node."""
+    x, memo = T.ones(3, device=device)._array, []
+    rules = lambda given: [given[1].append(given[0] * 2) or given[1][0].exp(), given[1][0].sin()]
+    found = late.device_programs().of_gradients(
+        rules, [x, memo], driver_of(x.device), x.device, True
+    )
+    assert found is not None and found.results == [("made", 0), ("made", 1)] and not memo
 
 
 def test_gradients_with_a_history_are_made_by_operations(device):

@@ -320,9 +320,10 @@ def gradients(op, rules, g, values, wanted):
         program = _gradients.find(key, lambda opens: make(split, operands, driver, d, opens))
         if program is None:
             return None
-    made = [from_array(a) for a in program.short.run(numbers)]
-    of = {"given": given, "made": made}
-    return [None if place is None else of[place[0]][place[1]] for place in program.results]
+    made = program.short.run(numbers)
+    # A result of two rules is two tensors: a leaf must not take the memory of one.
+    find = {"given": given.__getitem__, "made": lambda k: from_array(made[k])}
+    return [None if place is None else find[place[0]](place[1]) for place in program.results]
 
 
 def _run(d, program, operands, params):
