@@ -113,8 +113,8 @@ def of_gradients(rules, operands, driver, d, opens):
         if type(x) is DeviceArray:
             inputs[k] = Abstract(x.shape, x.dtype, x.strides)
     # Rules leave values for each other in a list, in which those of a trace must not stay.
-    values = [[*x] if type(x) is list else x for x in operands]
-    given = [from_array(inputs[k]) if k in inputs else x for k, x in enumerate(values)]
+    own = [[*x] if type(x) is list else x for x in operands]
+    given = [from_array(inputs[k]) if k in inputs else x for k, x in enumerate(own)]
     place = mode.exchange("place", None)
     try:
         with recording(recorder):
